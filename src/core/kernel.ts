@@ -1,0 +1,154 @@
+/**
+ * What the core knows of the kernel: a snapshot it reads and operations it asks for. The adapter in src/kernel/ speaks
+ * rtnetlink; test/support/fake-kernel.ts plays the same part in memory. Nothing here does I/O.
+ */
+import type { Family } from './model.js';
+
+export interface LinkState {
+  readonly index: number;
+  readonly name: string;
+  /** IFF_UP */
+  readonly adminUp: boolean;
+  /** IFF_LOWER_UP: false when the cable is out */
+  readonly carrier: boolean;
+  /** IFF_LOOPBACK */
+  readonly loopback: boolean;
+  /** IFF_POINTOPOINT */
+  readonly pointToPoint: boolean;
+}
+
+export interface AddressState {
+  readonly ifindex: number;
+  readonly family: Family;
+  readonly address: string;
+  readonly prefixLength: number;
+  /** peer of a point-to-point address, else null */
+  readonly peer: string | null;
+  /** true while IPv6 duplicate address detection still runs or has failed */
+  readonly tentative: boolean;
+}
+
+export type RouteType = 'unicast' | 'unreachable' | 'blackhole' | 'prohibit' | 'other';
+
+/** One nexthop of a route. `gateway` null = on-link. */
+export interface Nexthop {
+  readonly ifindex: number;
+  readonly gateway: string | null;
+  /** RTNH_F_ONLINK: the gateway is reached on the link even where no connected network holds it */
+  readonly onlink: boolean;
+}
+
+export interface RouteState {
+  readonly family: Family;
+  readonly table: number;
+  /** `default`, or `address/length` */
+  readonly destination: string;
+  readonly type: RouteType;
+  /** rtm_protocol, see /etc/iproute2/rt_protos */
+  readonly protocol: number;
+  /** as the kernel says it; IPv6's 0 is written 1024 */
+  readonly metric: number;
+  readonly tos: number;
+  /** rtm_scope; 0 universe, 253 link */
+  readonly scope: number;
+  readonly prefsrc: string | null;
+  /** more than one = multipath; none for guards */
+  readonly nexthops: readonly Nexthop[];
+  /** RTA_EXPIRES or cacheinfo: a lifetime runs (RA, DHCP); not part of identity */
+  readonly expires: boolean;
+  /** base64 of the attributes that this snapshot does not name (MTU, metrics, encap, nexthop id …), so that it can be put back whole */
+  readonly rest: string;
+}
+
+export interface RuleState {
+  readonly family: Family;
+  readonly priority: number;
+  readonly table: number;
+  readonly mark: number;
+  readonly mask: number;
+  /** FRA_PROTOCOL */
+  readonly protocol: number;
+  /** true when the rule has any selector or action beyond mark and table: never one of ours */
+  readonly other: boolean;
+}
+
+export interface NeighbourState {
+  readonly ifindex: number;
+  readonly address: string;
+  readonly family: Family;
+  readonly state: 'reachable' | 'stale' | 'delay' | 'probe' | 'failed' | 'incomplete' | 'permanent' | 'noarp' | 'none';
+  readonly mac: string | null;
+}
+
+/** Everything the core looks at, read at one moment. */
+export interface KernelState {
+  readonly links: readonly LinkState[];
+  readonly addresses: readonly AddressState[];
+  /** default routes of main, every route of the tables asked for, and main's connected (on-link) networks; in the kernel's dump order */
+  readonly routes: readonly RouteState[];
+  readonly rules: readonly RuleState[];
+  readonly neighbours: readonly NeighbourState[];
+  /** value trimmed; null = the key does not exist (interface gone, IPv6 off) */
+  readonly sysctls: Readonly<Record<string, string | null>>;
+  /** whether our nftables table stands, by its own content's fingerprint; null = nft was not asked */
+  readonly nft: NftState | null;
+}
+
+export interface NftState {
+  /** `absent`, or the comment we wrote into the table: a fingerprint of what it does */
+  readonly fingerprint: string | 'absent';
+}
+
+/** What a snapshot must hold beyond links, addresses and main's defaults. */
+export interface SnapshotRequest {
+  readonly tables: readonly number[];
+  readonly sysctls: readonly string[];
+  readonly nft: boolean;
+}
+
+/** One change. Applied in the order given; each answers for itself. */
+export type KernelOp =
+  | { readonly op: 'route-replace'; readonly route: RouteState } // NLM_F_CREATE | NLM_F_REPLACE
+  | { readonly op: 'route-add'; readonly route: RouteState } // NLM_F_CREATE | NLM_F_EXCL for IPv4; IPv6 alike
+  | { readonly op: 'route-append'; readonly route: RouteState } // NLM_F_CREATE | NLM_F_APPEND
+  | { readonly op: 'route-delete'; readonly route: RouteState }
+  | { readonly op: 'rule-add'; readonly rule: RuleState }
+  | { readonly op: 'rule-delete'; readonly rule: RuleState }
+  | { readonly op: 'sysctl-set'; readonly key: string; readonly value: string }
+  | { readonly op: 'neighbour-delete'; readonly family: Family; readonly ifindex: number; readonly address: string }
+  /** our nftables table as a whole: replaced in one transaction, or removed where `rules` is null */
+  | { readonly op: 'nft-table'; readonly fingerprint: string; readonly rules: NftRules | null };
+
+/** What our nftables table does. Grows with the issues; the adapter turns it into nft's JSON. */
+export interface NftRules {
+  /** interfaces on which ND redirects that we would send are dropped (one-armed IPv6) */
+  readonly dropNdRedirectsOn: readonly string[];
+}
+
+export interface OpResult {
+  readonly op: KernelOp;
+  readonly ok: boolean;
+  /** e.g. `EEXIST`; null when ok */
+  readonly errno: string | null;
+  /** the kernel's own text where it gave one (NETLINK_EXT_ACK) */
+  readonly message: string | null;
+}
+
+/** Something changed: read again. `lost` = notifications were dropped (ENOBUFS), nothing may be assumed. */
+export interface KernelChange {
+  readonly what: ReadonlySet<'link' | 'address' | 'route' | 'rule' | 'neighbour'>;
+  readonly lost: boolean;
+}
+
+export interface Kernel {
+  /** Reads everything anew. Rejects with a KernelError (src/kernel/error.ts) when the kernel refuses. */
+  snapshot(request: SnapshotRequest): Promise<KernelState>;
+  /**
+   * Carries the operations out in order. Routes, rules and sysctls are done synchronously, before the first await:
+   * when the promise is returned they are in force. nft comes last. Never rejects: each result says what happened.
+   */
+  apply(ops: readonly KernelOp[]): Promise<readonly OpResult[]>;
+  /** Calls back soon after any relevant change, by event, coalesced; the changes made through `apply` may come back too. */
+  watch(onChange: (change: KernelChange) => void): void;
+  close(): Promise<void>;
+}
