@@ -68,10 +68,15 @@ export interface HoldDownConfig {
   readonly decayMs: number;
 }
 
+export interface GatewayConfig {
+  readonly family: Family;
+  readonly host: HostRef;
+}
+
 export interface UplinkConfig {
   readonly name: string;
-  /** at most one per family */
-  readonly gateways: readonly HostRef[];
+  /** one or two, at most one per family; a name in `gateway` means its IPv4 address, in `gateway6` its IPv6 address */
+  readonly gateways: readonly GatewayConfig[];
   /** null: found from the connected network the gateway is in */
   readonly interface: string | null;
   /** empty: the gateway itself is watched */
