@@ -1,0 +1,201 @@
+/**
+ * `Kernel` on a real Linux: snapshot, apply and watch over rtnetlink, /proc/sys and nft. Carries out and tells; never
+ * decides what should be there, and touches nothing it was not asked to. See docs/adr/0002.
+ */
+import type {
+  Kernel,
+  KernelChange,
+  KernelOp,
+  KernelState,
+  OpResult,
+  RouteState,
+  RuleState,
+  SnapshotRequest,
+} from '../core/kernel.js';
+import type { Family } from '../core/model.js';
+import { KernelError } from './error.js';
+import * as nl from './netlink/constants.js';
+import {
+  decodeAddress,
+  decodeLink,
+  decodeNeighbour,
+  encodeAddressDump,
+  encodeLinkDump,
+  encodeNeighbourDelete,
+  encodeNeighbourDump,
+  encodeRuleDump,
+} from './netlink/objects.js';
+import { decodeRoute, encodeRoute, encodeRouteDump, glanceRoute } from './netlink/route.js';
+import { decodeRule, encodeRule } from './netlink/rule.js';
+import { RequestSession } from './netlink/session.js';
+import { readNftTable, writeNftTable } from './nft.js';
+import { readSysctl, writeSysctl } from './sysctl.js';
+import { ChangeWatcher } from './watcher.js';
+
+const FAMILIES: readonly Family[] = [4, 6];
+
+export class RtnlKernel implements Kernel {
+  readonly #session = new RequestSession();
+  #tables: ReadonlySet<number> = new Set();
+  #watcher: ChangeWatcher | null = null;
+
+  /** Rejects with a KernelError. Everything but nft is read before the first await. */
+  async snapshot(request: SnapshotRequest): Promise<KernelState> {
+    this.#tables = new Set(request.tables);
+    const links = this.#session.dump('link dump', encodeLinkDump, decodeLink);
+    const addresses = this.#session.dump('address dump', encodeAddressDump, decodeAddress);
+    const routes = FAMILIES.flatMap((family) => this.#routes(family, request.tables));
+    const rules = FAMILIES.flatMap((family) =>
+      this.#dumpOf(family, 'rule dump', (sequence, flags) => encodeRuleDump(sequence, flags, family), decodeRule),
+    );
+    const neighbours = FAMILIES.flatMap((family) =>
+      this.#dumpOf(family, 'neighbour dump', (sequence, flags) => encodeNeighbourDump(sequence, flags, family), decodeNeighbour),
+    );
+    const sysctls: Record<string, string | null> = {};
+    for (const key of request.sysctls) sysctls[key] = readSysctl(key);
+    const state = { links, addresses, routes, rules, neighbours, sysctls };
+    return { ...state, nft: request.nft ? await readNftTable() : null };
+  }
+
+  async apply(ops: readonly KernelOp[]): Promise<readonly OpResult[]> {
+    const results: (OpResult | null)[] = ops.map((op) => (op.op === 'nft-table' ? null : this.#attempt(op)));
+    for (const [index, op] of ops.entries()) {
+      if (op.op !== 'nft-table') continue;
+      try {
+        await writeNftTable(op.fingerprint, op.rules);
+        results[index] = succeeded(op);
+      } catch (error) {
+        results[index] = failed(op, error);
+      }
+    }
+    return results.filter((result) => result !== null);
+  }
+
+  /** Throws a KernelError when the kernel refuses the subscription. Only one watcher: a second call takes the first's place. */
+  watch(onChange: (change: KernelChange) => void): void {
+    this.#watcher?.close();
+    this.#watcher = new ChangeWatcher(() => this.#tables, onChange);
+    this.#watcher.open();
+  }
+
+  async close(): Promise<void> {
+    this.#watcher?.close();
+    this.#watcher = null;
+    this.#session.close();
+  }
+
+  #attempt(op: Exclude<KernelOp, { op: 'nft-table' }>): OpResult {
+    try {
+      this.#carryOut(op);
+      return succeeded(op);
+    } catch (error) {
+      return failed(op, error);
+    }
+  }
+
+  #carryOut(op: Exclude<KernelOp, { op: 'nft-table' }>): void {
+    switch (op.op) {
+      case 'route-replace':
+        this.#newRoute(op.op, nl.NLM_F_CREATE | nl.NLM_F_REPLACE, op.route);
+        break;
+      case 'route-add':
+        this.#newRoute(op.op, nl.NLM_F_CREATE | nl.NLM_F_EXCL, op.route);
+        break;
+      case 'route-append':
+        this.#newRoute(op.op, nl.NLM_F_CREATE | nl.NLM_F_APPEND, op.route);
+        break;
+      case 'route-delete':
+        this.#deleteRoute(op.route);
+        break;
+      case 'rule-add':
+        this.#rule(op.op, nl.RTM_NEWRULE, nl.NLM_F_CREATE | nl.NLM_F_EXCL, op.rule);
+        break;
+      case 'rule-delete':
+        this.#rule(op.op, nl.RTM_DELRULE, 0, op.rule);
+        break;
+      case 'sysctl-set':
+        writeSysctl(op.key, op.value);
+        break;
+      case 'neighbour-delete':
+        this.#session.request(op.op, (sequence, flags) => encodeNeighbourDelete(sequence, flags, op));
+        break;
+    }
+  }
+
+  #newRoute(doing: string, how: number, route: RouteState): void {
+    this.#session.request(doing, (sequence, flags) => encodeRoute(nl.RTM_NEWROUTE, flags | how, sequence, route));
+  }
+
+  #deleteRoute(route: RouteState): void {
+    // To IPv4, metric 0 in a deletion means "any metric" (fib_nh_match): with no such route at 0 the kernel would take the
+    // same nexthop's standby default behind it. So look first.
+    if (route.family === 4 && route.metric === 0 && !this.#hasMetricZero(route)) {
+      throw new KernelError('ESRCH', 'route-delete', 'no route of metric 0 to this destination');
+    }
+    this.#session.request('route-delete', (sequence, flags) => encodeRoute(nl.RTM_DELROUTE, flags, sequence, route));
+  }
+
+  #hasMetricZero(wanted: RouteState): boolean {
+    const same = (route: RouteState): boolean =>
+      route.metric === 0 &&
+      route.destination === wanted.destination &&
+      route.tos === wanted.tos &&
+      route.type === wanted.type &&
+      (wanted.protocol === 0 || route.protocol === wanted.protocol) &&
+      JSON.stringify(route.nexthops) === JSON.stringify(wanted.nexthops);
+    return this.#table(4, wanted.table, () => true).some(same);
+  }
+
+  #rule(doing: string, type: number, how: number, rule: RuleState): void {
+    this.#session.request(doing, (sequence, flags) => encodeRule(type, flags | how, sequence, rule));
+  }
+
+  /** Main first, then the tables asked for, each in the kernel's order. */
+  #routes(family: Family, tables: readonly number[]): RouteState[] {
+    const all = new Set(tables);
+    const routes = all.has(nl.RT_TABLE_MAIN)
+      ? []
+      : this.#table(family, nl.RT_TABLE_MAIN, (glance) => glance.isDefault || glance.onLink);
+    for (const table of all) routes.push(...this.#table(family, table, () => true));
+    return routes;
+  }
+
+  #table(family: Family, table: number, wanted: (glance: { isDefault: boolean; onLink: boolean }) => boolean): RouteState[] {
+    return this.#dumpOf(
+      family,
+      `route dump of table ${table}`,
+      (sequence, flags) => encodeRouteDump(sequence, flags, family, table),
+      (body) => {
+        const glance = glanceRoute(body);
+        // A kernel without the strict filter (before 4.20) answers with every table.
+        if (glance === null || glance.family !== family || glance.table !== table || !wanted(glance)) return null;
+        return decodeRoute(body);
+      },
+    );
+  }
+
+  /** A dump of one family; empty where the kernel has no such family or no such table. */
+  #dumpOf<T>(
+    family: Family,
+    doing: string,
+    build: (sequence: number, flags: number) => Buffer,
+    each: (body: Buffer) => T | null,
+  ): T[] {
+    try {
+      return this.#session.dump(`IPv${family} ${doing}`, build, each);
+    } catch (error) {
+      // ENOENT: "FIB table does not exist". EOPNOTSUPP, EAFNOSUPPORT: IPv6 is switched off at boot.
+      if (error instanceof KernelError && ['ENOENT', 'EOPNOTSUPP', 'EAFNOSUPPORT'].includes(error.errno)) return [];
+      throw error;
+    }
+  }
+}
+
+function succeeded(op: KernelOp): OpResult {
+  return { op, ok: true, errno: null, message: null };
+}
+
+function failed(op: KernelOp, error: unknown): OpResult {
+  if (error instanceof KernelError) return { op, ok: false, errno: error.errno, message: error.kernelText };
+  return { op, ok: false, errno: 'EIO', message: error instanceof Error ? error.message : String(error) };
+}

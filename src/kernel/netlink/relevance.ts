@@ -1,0 +1,38 @@
+/**
+ * Which notification asks for a new look at the kernel. Pure: bytes in, one word or null out.
+ * Routes of no concern (a routing daemon's 100,000, a container's) must cost nothing beyond this.
+ */
+import * as nl from './constants.js';
+import { decodeNeighbour } from './objects.js';
+import { glanceRoute } from './route.js';
+import type { Message } from './wire.js';
+
+export type ChangeKind = 'link' | 'address' | 'route' | 'rule' | 'neighbour';
+
+/** Throws a MalformedError for bytes that are no such message. */
+export function relevantChange(message: Message, tables: ReadonlySet<number>): ChangeKind | null {
+  switch (message.type) {
+    case nl.RTM_NEWLINK:
+    case nl.RTM_DELLINK:
+      // A bridge tells of its ports with its own family; the link itself comes with family 0.
+      return message.body[0] === 0 ? 'link' : null;
+    case nl.RTM_NEWADDR:
+    case nl.RTM_DELADDR:
+      return 'address';
+    case nl.RTM_NEWROUTE:
+    case nl.RTM_DELROUTE: {
+      const route = glanceRoute(message.body);
+      if (route === null) return null;
+      const wanted = tables.has(route.table) || (route.table === nl.RT_TABLE_MAIN && (route.isDefault || route.onLink));
+      return wanted ? 'route' : null;
+    }
+    case nl.RTM_NEWRULE:
+    case nl.RTM_DELRULE:
+      return 'rule';
+    case nl.RTM_NEWNEIGH:
+      // The others come and go all day; a failed one may be a gateway's.
+      return decodeNeighbour(message.body)?.state === 'failed' ? 'neighbour' : null;
+    default:
+      return null;
+  }
+}
