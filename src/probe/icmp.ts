@@ -3,10 +3,11 @@
  * Must not know the routing, nor what a lost probe means. icmp(7), ip(7) IP_RECVERR.
  */
 import { randomFillSync } from 'node:crypto';
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import type { RemoteInfo, Socket } from 'node:dgram';
 import type { PathKey } from '../core/model.js';
 import type { ProbeAsk, ProbePath } from '../core/probe.js';
 import { canonicalAddress } from './address.js';
+import { openDatagram } from './datagram.js';
 import { breaksSocket, codeOf, type Failure, openFailure, queuedFailure, sendFailure } from './errors.js';
 import type { Expirable } from './expiry.js';
 import type { ProbeHost, ProbeKind } from './host.js';
@@ -81,27 +82,12 @@ class IcmpSession {
     this.path = path;
     this.#host = host;
     this.#pool = pool;
-    this.#socket = createSocket({
-      type: path.family === 4 ? 'udp4' : 'udp6',
-      // Addresses only: the default would take two ticks and a request object for each.
-      lookup: (hostname, _options, callback) => callback(null, hostname, path.family),
+    const { socket, fd } = openDatagram(host.sockets, specOf(path), (opened) => {
+      opened.on('message', (message, from) => this.#onMessage(message, from));
+      opened.on('error', (error) => this.#onError(codeOf(error)));
     });
-    this.#socket.on('message', (message, from) => this.#onMessage(message, from));
-    this.#socket.on('error', (error) => this.#onError(codeOf(error)));
-    try {
-      this.#fd = host.sockets.open(specOf(path));
-    } catch (error) {
-      this.#socket.close();
-      throw error;
-    }
-    try {
-      // Where binding takes a while dgram itself queues what is sent until then.
-      this.#socket.bind({ fd: this.#fd, exclusive: true });
-    } catch (error) {
-      host.sockets.close(this.#fd);
-      this.#socket.close();
-      throw error;
-    }
+    this.#socket = socket;
+    this.#fd = fd;
   }
 
   ask(ask: ProbeAsk): void {

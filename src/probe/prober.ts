@@ -4,15 +4,20 @@
  */
 import type { PathKey } from '../core/model.js';
 import type { ProbeAsk, ProbeOutcome, Prober } from '../core/probe.js';
+import { DnsProbes } from './dns.js';
 import type { Failure } from './errors.js';
 import { Expiry } from './expiry.js';
 import type { ProbeHost, ProbeKind } from './host.js';
+import { HttpProbes } from './http.js';
 import { IcmpProbes } from './icmp.js';
 import type { ProbeSockets } from './sockets.js';
+import { TcpProbes } from './tcp.js';
 
 export interface ProberOptions {
   /** the clock of the outcomes; default performance.now() */
   readonly nowMs?: () => number;
+  /** PEM certificates that https probes trust instead of those Node ships */
+  readonly ca?: readonly string[];
 }
 
 /**
@@ -31,6 +36,7 @@ export function createProber(
 
 class DispatchingProber implements Prober {
   readonly #host: ProbeHost;
+  readonly #options: ProberOptions;
   readonly #onOutcome: (outcome: ProbeOutcome, nowMs: number) => void;
   readonly #kinds = new Map<ProbeAsk['question']['kind'], ProbeKind>();
   #deferred: { readonly ask: ProbeAsk; readonly failure: Failure }[] = [];
@@ -40,6 +46,7 @@ class DispatchingProber implements Prober {
 
   constructor(sockets: ProbeSockets, onOutcome: (outcome: ProbeOutcome, nowMs: number) => void, options: ProberOptions) {
     this.#onOutcome = onOutcome;
+    this.#options = options;
     const nowMs = options.nowMs ?? (() => performance.now());
     this.#host = {
       sockets,
@@ -88,7 +95,7 @@ class DispatchingProber implements Prober {
   #kindOf(kind: ProbeAsk['question']['kind']): ProbeKind {
     let probes = this.#kinds.get(kind);
     if (probes === undefined) {
-      probes = makeKind(kind, this.#host);
+      probes = makeKind(kind, this.#host, this.#options);
       this.#kinds.set(kind, probes);
     }
     return probes;
@@ -108,11 +115,15 @@ class DispatchingProber implements Prober {
   }
 }
 
-function makeKind(kind: ProbeAsk['question']['kind'], host: ProbeHost): ProbeKind {
+function makeKind(kind: ProbeAsk['question']['kind'], host: ProbeHost, options: ProberOptions): ProbeKind {
   switch (kind) {
     case 'icmp':
       return new IcmpProbes(host);
-    default:
-      throw new Error(`${kind} probes are not known`);
+    case 'tcp':
+      return new TcpProbes(host);
+    case 'http':
+      return new HttpProbes(host, options.ca ?? null);
+    case 'dns':
+      return new DnsProbes(host);
   }
 }
