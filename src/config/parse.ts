@@ -1,0 +1,135 @@
+/**
+ * The text of a configuration to a Config, or to every problem in it at once. Puts the reader, the schema and the merge
+ * together and turns their findings into words. Touches neither files nor the kernel.
+ */
+import type * as z from 'zod/mini';
+import { safeParse } from 'zod/mini';
+import type { Config } from '../core/config.js';
+import type { ComplaintParams } from './leaf.js';
+import { mergeConfig } from './merge.js';
+import { nearest } from './nearest.js';
+import { type Complaint, complaint, formatPath, inFileOrder, type Path, type Problem } from './problem.js';
+import { fileSchema } from './schema.js';
+import { fileProblem, readSource, type Source } from './source.js';
+
+export type ParseResult =
+  | { readonly ok: true; readonly config: Config; readonly warnings: readonly Problem[]; readonly source: Source }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** More say nothing that the first ones did not. */
+const MAX_PROBLEMS = 100;
+
+const UPLINK_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
+
+/** `file` is only named in problems. Never throws. */
+export function parseConfig(text: string, file: string): ParseResult {
+  const read = readSource(text, file);
+  if (!read.ok) return read;
+  const { source } = read;
+  const problems: Problem[] = [...read.problems];
+  const report = (
+    path: Path,
+    found: string | null,
+    wrong: Complaint,
+    severity: 'error' | 'warning' = 'error',
+    ofKey = false,
+  ): void => {
+    const place = ofKey ? source.placeOfKey(path) : source.place(path);
+    problems.push({ severity, file, ...place, path: formatPath(path), found: found ?? source.textAt(path), ...wrong });
+  };
+  const names = source.keysAt(['uplinks']);
+  for (const name of names.filter((name) => !UPLINK_NAME.test(name)).slice(0, MAX_PROBLEMS)) {
+    const wanted =
+      'the name of an uplink begins with a letter or digit and has at most 32 letters, digits, hyphens and underscores';
+    report(['uplinks', name], name, complaint(wanted), 'error', true);
+  }
+  const shape = safeParse(fileSchema, read.value);
+  let config: Config | null = null;
+  if (shape.success) {
+    if (names.length === 0)
+      report(['uplinks'], null, complaint('at least one uplink is wanted', 'such as fast: {gateway: 192.168.1.253}'));
+    config = mergeConfig(shape.data, names, report);
+  } else {
+    for (const issue of shape.error.issues.slice(0, MAX_PROBLEMS)) {
+      for (const [path, found, wrong, ofKey] of explain(issue, source)) report(path, found, wrong, 'error', ofKey);
+    }
+  }
+  const errors = inFileOrder(problems.filter((problem) => problem.severity === 'error'));
+  if (errors.length > MAX_PROBLEMS) {
+    const more = fileProblem(file, `${errors.length - MAX_PROBLEMS} or more further problems are not shown`);
+    return { ok: false, problems: [...errors.slice(0, MAX_PROBLEMS), more] };
+  }
+  if (errors.length > 0 || config === null) return { ok: false, problems: errors };
+  return { ok: true, config, warnings: inFileOrder(problems), source };
+}
+
+type Explained = readonly [path: Path, found: string | null, wrong: Complaint, ofKey: boolean];
+
+/** One finding of zod in our words; several where several keys are unknown. */
+function explain(issue: z.core.$ZodIssue, source: Source): Explained[] {
+  const path = issue.path.filter((step) => typeof step !== 'symbol');
+  if (issue.code === 'custom')
+    return [[path, null, (issue.params as ComplaintParams | undefined)?.complaint ?? complaint(issue.message), false]];
+  // The schema gives the known keys as its message: see mapping() in leaf.ts.
+  const known = issue.message.split(', ');
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.slice(0, MAX_PROBLEMS).map((key) => [[...path, key], key, unknownKey(key, path, known), true]);
+  }
+  const { code } = issue;
+  const missing = source.textAt(path) === null;
+  if (missing)
+    return [
+      [
+        path,
+        null,
+        complaint(
+          `${path.at(-1)} is missing`,
+          null,
+          path.length === 1 ? 'At least one uplink with its gateway is needed.' : null,
+        ),
+        false,
+      ],
+    ];
+  if (code === 'invalid_type' && issue.expected === 'array')
+    return [[path, null, complaint('a list is wanted', 'such as [192.0.2.1, example.com]'), false]];
+  if (code === 'invalid_type') return [[path, null, complaint('a mapping is wanted', `with the keys ${issue.message}`), false]];
+  return [[path, null, complaint(issue.message), false]];
+}
+
+/** Keys that are right, but at another place. */
+const HOMES: Readonly<Record<string, string>> = {
+  interval: 'probe',
+  burst: 'probe',
+  'burst-pace': 'probe',
+  timeout: 'probe',
+  'deadline-floor': 'probe',
+  window: 'probe',
+  factor: 'hold-down',
+  decay: 'hold-down',
+  loss: 'degraded',
+  latency: 'degraded',
+  jitter: 'degraded',
+  policy: 'degraded',
+  group: 'socket',
+  mode: 'socket',
+  protocol: 'kernel',
+  'table-base': 'kernel',
+  'rule-base': 'kernel',
+  'mark-mask': 'kernel',
+};
+
+function unknownKey(key: string, path: Path, known: readonly string[]): Complaint {
+  const allowed = `known here are ${known.join(', ')}`;
+  const home = HOMES[key];
+  if (home !== undefined && known.includes(home)) return complaint('this key is unknown', allowed, `It belongs under ${home}:.`);
+  const meant = nearest(key, known);
+  if (meant !== null) return complaint('this key is unknown', allowed, `Did you mean ${meant}?`);
+  if (path.length === 0 && ['targets', 'probe', 'fail-after', 'recover-after', 'hold-down', 'degraded', 'quorum'].includes(key)) {
+    return complaint('this key is unknown', allowed, 'It belongs under defaults: or in an uplink.');
+  }
+  if (path[0] === 'defaults' && ['gateway', 'gateway6', 'interface'].includes(key))
+    return complaint('every uplink has its own', allowed, `Write ${key}: in the uplink.`);
+  if (key === '<<')
+    return complaint('merging mappings by << is not supported', allowed, 'What serves all uplinks belongs under defaults:.');
+  return complaint('this key is unknown', allowed);
+}
