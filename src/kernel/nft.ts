@@ -61,16 +61,16 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
-/** Runs nft with JSON on its input. Rejects with a KernelError: ENOENT with the remedy when nft is not installed. */
-function nft(args: readonly string[], input: object | null): Promise<string> {
+/**
+ * Runs nft. Commands go as an argument, not on standard input: nft 1.0.6 opens /dev/stdin by name, which fails with ENXIO on
+ * the socket pair that Node makes of a pipe. Linux takes 128 KiB in one argument; our table is far smaller. Rejects with a KernelError: ENOENT with the remedy when nft is not installed. */
+function nft(args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = execFile('nft', ['-j', ...args], { timeout: TIMEOUT_MS, killSignal: 'SIGKILL' }, (error, stdout, stderr) => {
+    const env = { ...process.env, LC_ALL: 'C' };
+    execFile('nft', ['-j', ...args], { timeout: TIMEOUT_MS, killSignal: 'SIGKILL', env }, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);
       else reject(failure(error, stderr));
     });
-    // A child that died before reading makes EPIPE here; its exit tells the story.
-    child.stdin?.on('error', () => {});
-    child.stdin?.end(input === null ? '' : JSON.stringify(input));
   });
 }
 
@@ -89,7 +89,7 @@ function errnoOf(stderr: string): string {
 
 export async function readNftTable(): Promise<NftState> {
   try {
-    const listing = await nft(['list', 'table', TABLE.family, TABLE.name], null);
+    const listing = await nft(['list', 'table', TABLE.family, TABLE.name]);
     return { fingerprint: fingerprintOf(JSON.parse(listing)) };
   } catch (error) {
     // No such table, or no nft at all: then there is no table of ours either, and writing one will tell the remedy.
@@ -99,5 +99,5 @@ export async function readNftTable(): Promise<NftState> {
 }
 
 export async function writeNftTable(fingerprint: string, rules: NftRules | null): Promise<void> {
-  await nft(['-f', '-'], nftTransaction(fingerprint, rules));
+  await nft([JSON.stringify(nftTransaction(fingerprint, rules))]);
 }
