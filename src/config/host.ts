@@ -31,6 +31,11 @@ linkLocal6.addSubnet('fe80::', 10, 'ipv6');
 
 const familyName = (family: Family): 'ipv4' | 'ipv6' => (family === 4 ? 'ipv4' : 'ipv6');
 
+/** The address or the name. */
+export function hostText(host: HostRef): string {
+  return host.kind === 'address' ? host.address : host.name;
+}
+
 export function isLinkLocal6(address: string): boolean {
   return isIPv6(address) && linkLocal6.check(address, 'ipv6');
 }

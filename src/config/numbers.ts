@@ -3,8 +3,7 @@
  * the names that rt_protos(5) and rt_tables(5) of iproute2 reserve.
  */
 import type { KernelNumbers } from '../core/config.js';
-import type { Report } from './merge.js';
-import { complaint } from './problem.js';
+import { complaint, type Report } from './problem.js';
 
 /** Tables and rule priorities that are ours from the base on. */
 export const RANGE = 64;

@@ -8,7 +8,7 @@ import type { Config } from '../core/config.js';
 import type { ComplaintParams } from './leaf.js';
 import { mergeConfig } from './merge.js';
 import { nearest } from './nearest.js';
-import { type Complaint, complaint, formatPath, inFileOrder, type Path, type Problem } from './problem.js';
+import { type Complaint, complaint, formatPath, inFileOrder, type Path, type Problem, type Report } from './problem.js';
 import { fileSchema } from './schema.js';
 import { fileProblem, readSource, type Source } from './source.js';
 
@@ -50,9 +50,11 @@ export function parseConfig(text: string, file: string): ParseResult {
       report(['uplinks'], null, complaint('at least one uplink is wanted', 'such as fast: {gateway: 192.168.1.253}'));
     config = mergeConfig(shape.data, names, report);
   } else {
-    for (const issue of shape.error.issues.slice(0, MAX_PROBLEMS)) {
+    const { issues } = shape.error;
+    for (const issue of issues.slice(0, MAX_PROBLEMS)) {
       for (const [path, found, wrong, ofKey] of explain(issue, source)) report(path, found, wrong, 'error', ofKey);
     }
+    if (issues.length < MAX_PROBLEMS) judgeTheRest(read.value, issues, names, report);
   }
   const errors = inFileOrder(problems.filter((problem) => problem.severity === 'error'));
   if (errors.length > MAX_PROBLEMS) {
@@ -63,11 +65,48 @@ export function parseConfig(text: string, file: string): ParseResult {
   return { ok: true, config, warnings: inFileOrder(problems), source };
 }
 
+/**
+ * What is wrong between several keys, told where those keys are right themselves: the wrong ones are left out, and nothing
+ * more is said of an uplink that misses one.
+ */
+function judgeTheRest(value: unknown, issues: readonly z.core.$ZodIssue[], names: readonly string[], report: Report): void {
+  const wrong = issues.flatMap((issue): Path[] => {
+    const path = stepsOf(issue);
+    return issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...path, key]) : [path];
+  });
+  let rest = value;
+  for (const path of wrong) rest = without(rest, path.slice(0, path[0] === 'uplinks' ? 3 : 1));
+  const shape = safeParse(fileSchema, rest);
+  if (!shape.success) return;
+  const touched = (step: string, name?: string): boolean =>
+    wrong.some((path) => path[0] === step && (name === undefined || path[1] === name));
+  mergeConfig(shape.data, names, (path, found, complaint, severity) => {
+    const [section, name] = path;
+    if (typeof section !== 'string') return;
+    const unsure =
+      section === 'uplinks' && typeof name === 'string' ? touched('uplinks', name) || touched('defaults') : touched(section);
+    if (!unsure) report(path, found, complaint, severity);
+  });
+}
+
+function without(value: unknown, path: Path): unknown {
+  const [step, ...rest] = path;
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || typeof step !== 'string') return value;
+  const copy: Record<string, unknown> = Object.assign(Object.create(null), value);
+  if (rest.length === 0) delete copy[step];
+  else copy[step] = without(copy[step], rest);
+  return copy;
+}
+
+function stepsOf(issue: z.core.$ZodIssue): Path {
+  return issue.path.filter((step) => typeof step !== 'symbol');
+}
+
 type Explained = readonly [path: Path, found: string | null, wrong: Complaint, ofKey: boolean];
 
 /** One finding of zod in our words; several where several keys are unknown. */
 function explain(issue: z.core.$ZodIssue, source: Source): Explained[] {
-  const path = issue.path.filter((step) => typeof step !== 'symbol');
+  const path = stepsOf(issue);
   if (issue.code === 'custom')
     return [[path, null, (issue.params as ComplaintParams | undefined)?.complaint ?? complaint(issue.message), false]];
   // The schema gives the known keys as its message: see mapping() in leaf.ts.

@@ -37,6 +37,9 @@ export function complaint(message: string, allowed: string | null = null, hint: 
   return { message, allowed, hint };
 }
 
+/** Tells of something wrong at a path; `found` null = what stands there; `severity` error unless said otherwise. */
+export type Report = (path: Path, found: string | null, wrong: Complaint, severity?: 'error' | 'warning') => void;
+
 export function formatPath(path: Path): string {
   let text = '';
   for (const step of path) {
