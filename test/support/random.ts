@@ -1,0 +1,41 @@
+/**
+ * Random numbers from a seed, so that every randomised test can be run again (the mulberry32 generator).
+ */
+export class Random {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0;
+  }
+
+  /** in [0, 1) */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
+    let mixed = this.#state;
+    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  chance(share: number): boolean {
+    return share > 0 && this.next() < share;
+  }
+
+  between(low: number, high: number): number {
+    return low + (high - low) * this.next();
+  }
+
+  pick<T>(choices: readonly T[]): T {
+    const chosen = choices[Math.floor(this.next() * choices.length)];
+    if (chosen === undefined) throw new Error('nothing to pick from');
+    return chosen;
+  }
+}
+
+/** BACKROUTE_SEED where it is set, else a new one; tests print it. */
+export function seedFromEnvironment(): number {
+  const given = process.env.BACKROUTE_SEED;
+  if (given === undefined || given === '') return Math.floor(Math.random() * 2 ** 32);
+  if (!/^\d+$/.test(given)) throw new Error(`BACKROUTE_SEED is not a number: ${given}`);
+  return Number(given);
+}

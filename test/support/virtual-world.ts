@@ -1,0 +1,394 @@
+/**
+ * Drives an engine against a fake kernel and far sides under a virtual clock: carries its effects out as the daemon
+ * does, brings back what follows from them, and notes everything. Nothing here waits; ten minutes take milliseconds.
+ */
+import type { Config } from '../../src/core/config.js';
+import type { KernelOp, OpResult, SnapshotRequest } from '../../src/core/kernel.js';
+import type { Effect, Event, HistoryRecord, SavedState, StallCause, StatusView, Surroundings } from '../../src/core/messages.js';
+import { type Family, type PathKey, pathKey } from '../../src/core/model.js';
+import type { ProbeAsk } from '../../src/core/probe.js';
+import { EventQueue, type Ticket } from './event-queue.js';
+import type { FakeKernel } from './fake-kernel.js';
+import type { FarSide } from './far-side.js';
+import { OutageMeter } from './outage-meter.js';
+import { Random } from './random.js';
+import type { Topology } from './topology.js';
+
+/** What the world needs of src/core/engine.ts. */
+export interface EngineUnderTest {
+  start(now: number): Effect[];
+  handle(event: Event, now: number): Effect[];
+  view(now: number): StatusView;
+  saved(): SavedState;
+  snapshotRequest(): SnapshotRequest;
+  settled(now: number): boolean;
+}
+
+export type MakeEngine = (config: Config, surroundings: Surroundings, saved: SavedState | null) => EngineUnderTest;
+
+export type LogEntry = { readonly atMs: number } & (
+  | { readonly type: 'record'; readonly record: HistoryRecord }
+  | { readonly type: 'op'; readonly result: OpResult }
+  | { readonly type: 'note'; readonly text: string }
+);
+
+/** Packets of a client are for these: nobody's target, only the default route leads there. */
+const FAR_AWAY: Readonly<Record<Family, string>> = { 4: '192.0.2.99', 6: '2001:db8:ffff::99' };
+/** a real timer comes a little late */
+const TIMER_LATENESS_MS = 1.2;
+/** until a netlink notification has been read */
+const NOTIFICATION_DELAY_MS = 0.3;
+/** the daemon rests this long between two readings */
+const READ_GAP_MS = 20;
+const READ_AFTER_APPLY_MS = 50;
+/** a timer this late is called a stall by the daemon */
+const STALL_MS = 250;
+const START_MS = 1000;
+const WALL_OFFSET_MS = 1_800_000_000_000;
+const RANK_WORLD = 0;
+/** an answer due at the same instant as the timer is handed in before it, as the daemon promises */
+const RANK_ANSWER = 1;
+const RANK_TIMER = 2;
+const BUSY_LIMIT = 5000;
+
+export class VirtualWorld {
+  readonly kernel: FakeKernel;
+  readonly farSides: readonly FarSide[];
+  readonly random: Random;
+  readonly log: LogEntry[] = [];
+  readonly names = new Map<string, readonly string[]>();
+  readonly meters: ReadonlyMap<Family, OutageMeter>;
+  /** probes that left through another uplink than theirs */
+  leaks = 0;
+  /** probes sent, by path */
+  readonly probesSent = new Map<PathKey, number>();
+  saved: SavedState | null = null;
+  config: Config;
+  nowMs = START_MS;
+  /** called after every change of the kernel, in the middle of a batch of operations too */
+  onKernelChange: (() => void) | null = null;
+  /** called after everything that happened */
+  onStep: (() => void) | null = null;
+  /** the process dies after this many further operations */
+  opsToLive: number | null = null;
+  engine: EngineUnderTest | null = null;
+  /** whether the daemon notices stalls itself; the engine must manage without */
+  watchful = true;
+  readonly #make: MakeEngine;
+  readonly #queue = new EventQueue();
+  #timer: Ticket | null = null;
+  #timerDueMs: number | null = null;
+  #toldDueMs: number | null = null;
+  #reading: { readonly ticket: Ticket; readonly atMs: number } | null = null;
+  #lastReadMs = Number.NEGATIVE_INFINITY;
+  #stalledUntilMs = 0;
+  /** answers, timers and readings of an earlier life are nobody's */
+  #life = 0;
+  #forgotten = new Map<PathKey, number>();
+  #boot = 1;
+  #eventsAtThisInstant = 0;
+
+  constructor(topology: Topology, make: MakeEngine, seed: number) {
+    this.kernel = topology.kernel;
+    this.farSides = topology.farSides;
+    this.config = topology.config;
+    this.#make = make;
+    this.random = new Random(seed);
+    const families = new Set(topology.config.uplinks.flatMap((uplink) => uplink.gateways.map((gateway) => gateway.family)));
+    this.meters = new Map([...families].map((family) => [family, new OutageMeter(family)]));
+    this.kernel.watch(() => {
+      this.onKernelChange?.();
+      this.#readSoon(NOTIFICATION_DELAY_MS);
+    });
+  }
+
+  /** Time since the world began. */
+  get elapsedMs(): number {
+    return this.nowMs - START_MS;
+  }
+
+  at(elapsedMs: number, run: () => void): void {
+    this.#queue.add(START_MS + elapsedMs, RANK_WORLD, run);
+  }
+
+  runUntil(elapsedMs: number): void {
+    const end = START_MS + elapsedMs;
+    this.#measure();
+    for (;;) {
+      const next = this.#queue.take(end);
+      if (next === null) break;
+      this.#advance(next.atMs);
+      next.run();
+      this.#measure();
+      this.onStep?.();
+    }
+    this.nowMs = Math.max(this.nowMs, end);
+  }
+
+  startProcess(): void {
+    if (this.engine !== null) throw new Error('it runs already');
+    this.#life += 1;
+    this.#forgotten.clear();
+    this.#reading = null;
+    this.#timerDueMs = null;
+    this.#stalledUntilMs = 0;
+    this.engine = this.#make(this.config, this.#surroundings(), this.saved);
+    this.#carryOut(this.engine.start(this.nowMs));
+  }
+
+  /** kill -9: nothing of it remains but the kernel and what was saved. */
+  killProcess(): void {
+    this.engine = null;
+    this.#life += 1;
+    this.#timer?.cancel();
+    this.opsToLive = null;
+  }
+
+  /** A new kernel: tables, rules and sysctls are the caller's to make anew. */
+  reboot(): void {
+    this.killProcess();
+    this.#boot += 1;
+  }
+
+  /** The process stands still: everything for it waits, the world goes on. */
+  stall(durationMs: number): void {
+    this.#stalledUntilMs = Math.max(this.#stalledUntilMs, this.nowMs + durationMs);
+  }
+
+  /** Hands in what only the daemon can notice, before anything that was waiting. */
+  tellStall(cause: StallCause, fromMs: number): void {
+    this.deliver({ type: 'stalled', fromMs, toMs: this.nowMs, cause });
+  }
+
+  deliver(event: Event): void {
+    const due = this.#timerDueMs;
+    if (this.watchful && due !== null && due !== this.#toldDueMs && this.nowMs - due > STALL_MS) {
+      this.#toldDueMs = due;
+      this.#handle({ type: 'stalled', fromMs: due, toMs: this.nowMs, cause: 'process-stalled' });
+    }
+    this.#handle(event);
+  }
+
+  #handle(event: Event): void {
+    if (this.engine !== null) this.#carryOut(this.engine.handle(event, this.nowMs));
+  }
+
+  reload(next: Config): void {
+    this.config = next;
+    this.#toProcess(this.nowMs, RANK_ANSWER, () => this.deliver({ type: 'config-reloaded', config: next }));
+  }
+
+  note(text: string): void {
+    this.log.push({ atMs: this.elapsedMs, type: 'note', text });
+  }
+
+  farSide(name: string): FarSide {
+    const found = this.farSides.find((side) => side.name === name);
+    if (found === undefined) throw new Error(`no uplink ${name}`);
+    return found;
+  }
+
+  records(kind?: HistoryRecord['kind']): readonly HistoryRecord[] {
+    return this.log.flatMap((entry) =>
+      entry.type === 'record' && (kind === undefined || entry.record.kind === kind) ? [entry.record] : [],
+    );
+  }
+
+  meter(family: Family): OutageMeter {
+    const meter = this.meters.get(family);
+    if (meter === undefined) throw new Error(`no uplink has IPv${family}`);
+    return meter;
+  }
+
+  /** Which uplink a client's packets take now. */
+  wayOut(family: Family): { readonly to: string; readonly works: boolean; readonly loss: number } {
+    const verdict = this.kernel.lookup(FAR_AWAY[family], 0, null);
+    if (typeof verdict === 'string') return { to: 'nowhere', works: false, loss: 0 };
+    const far = this.#farBehind(this.kernel.linkName(verdict.hop.ifindex), verdict.hop.gateway);
+    if (far === null) return { to: 'elsewhere', works: false, loss: 0 };
+    return { to: far.name, works: far.works() && this.#carries(far), loss: far.loss };
+  }
+
+  #surroundings(): Surroundings {
+    return {
+      bootId: `boot-${this.#boot}`,
+      gid: 0,
+      random: () => this.random.next(),
+      wallMs: (monotonicMs) => WALL_OFFSET_MS + monotonicMs,
+    };
+  }
+
+  #advance(atMs: number): void {
+    if (atMs > this.nowMs) {
+      this.nowMs = atMs;
+      this.#eventsAtThisInstant = 0;
+    }
+    this.#eventsAtThisInstant += 1;
+    if (this.#eventsAtThisInstant > BUSY_LIMIT) throw new Error(`the engine goes in circles at ${this.elapsedMs} ms`);
+  }
+
+  /** Runs in the process: not while it stalls, and not in another life. */
+  #toProcess(atMs: number, rank: number, run: () => void): Ticket {
+    const life = this.#life;
+    let ticket: Ticket | null = null;
+    let cancelled = false;
+    const attempt = () => {
+      if (cancelled || life !== this.#life) return;
+      if (this.nowMs < this.#stalledUntilMs) ticket = this.#queue.add(this.#stalledUntilMs, rank, attempt);
+      else run();
+    };
+    ticket = this.#queue.add(atMs, rank, attempt);
+    return {
+      cancel: () => {
+        cancelled = true;
+        ticket?.cancel();
+      },
+    };
+  }
+
+  #carryOut(effects: readonly Effect[]): void {
+    const life = this.#life;
+    // as the daemon: what must outlive the process goes first
+    const ordered = [
+      ...effects.filter((effect) => effect.type === 'save'),
+      ...effects.filter((effect) => effect.type !== 'save'),
+    ];
+    for (const effect of ordered) {
+      if (life !== this.#life) return;
+      this.#perform(effect);
+    }
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.type) {
+      case 'probe':
+        this.#send(effect.ask);
+        return;
+      case 'forget-path':
+        this.#forgotten.set(effect.path, this.nowMs);
+        return;
+      case 'set-timer':
+        this.#setTimer(effect.atMs);
+        return;
+      case 'apply':
+        this.#apply(effect.ops);
+        return;
+      case 'read-kernel':
+        this.#readSoon(0);
+        return;
+      case 'resolve':
+        this.#resolve(effect.name, effect.family);
+        return;
+      case 'record':
+        this.log.push({ atMs: this.elapsedMs, type: 'record', record: effect.record });
+        return;
+      case 'save':
+        // through JSON and back, as through the disk
+        this.saved = JSON.parse(JSON.stringify(effect.saved)) as SavedState;
+        return;
+    }
+  }
+
+  #apply(ops: readonly KernelOp[]): void {
+    const results: OpResult[] = [];
+    for (const op of ops) {
+      if (this.opsToLive === 0) {
+        this.killProcess();
+        return;
+      }
+      if (this.opsToLive !== null) this.opsToLive -= 1;
+      for (const result of this.kernel.applyNow([op])) {
+        results.push(result);
+        this.log.push({ atMs: this.elapsedMs, type: 'op', result });
+      }
+    }
+    this.#toProcess(this.nowMs, RANK_ANSWER, () => this.deliver({ type: 'ops-applied', results }));
+    this.#toProcess(this.nowMs + READ_AFTER_APPLY_MS, RANK_ANSWER, () => this.#readSoon(0));
+  }
+
+  #setTimer(atMs: number): void {
+    if (!Number.isFinite(atMs)) throw new Error(`timer at ${atMs}`);
+    this.#timer?.cancel();
+    this.#timerDueMs = Math.max(atMs, this.nowMs);
+    this.#timer = this.#toProcess(this.#timerDueMs + this.random.between(0, TIMER_LATENESS_MS), RANK_TIMER, () => {
+      // the wish is fulfilled only now: until here the daemon counts the lateness
+      this.deliver({ type: 'timer' });
+    });
+  }
+
+  #readSoon(delayMs: number): void {
+    if (this.engine === null) return;
+    const atMs = Math.max(this.nowMs + delayMs, this.#lastReadMs + READ_GAP_MS);
+    if (this.#reading !== null && this.#reading.atMs <= atMs) return;
+    this.#reading?.ticket.cancel();
+    const ticket = this.#toProcess(atMs, RANK_ANSWER, () => {
+      this.#reading = null;
+      this.#lastReadMs = this.nowMs;
+      if (this.engine === null) return;
+      this.deliver({ type: 'kernel-seen', state: this.kernel.snapshotNow(this.engine.snapshotRequest()) });
+    });
+    this.#reading = { ticket, atMs };
+  }
+
+  #resolve(name: string, family: Family): void {
+    this.#toProcess(this.nowMs + 5, RANK_ANSWER, () => {
+      const addresses = this.names.get(`${name}/${family}`);
+      if (addresses === undefined) this.deliver({ type: 'name-failed', name, family, error: 'EAI_AGAIN' });
+      else this.deliver({ type: 'name-resolved', name, family, addresses });
+    });
+  }
+
+  #send(ask: ProbeAsk): void {
+    const key = ask.path.key;
+    this.probesSent.set(key, (this.probesSent.get(key) ?? 0) + 1);
+    const sentMs = this.nowMs;
+    const verdict = this.kernel.lookup(ask.address, ask.path.mark, ask.path.device);
+    if (verdict === 'silent') return;
+    if (verdict === 'refused') {
+      const failed: Event = { type: 'probe-failed', id: ask.id, reason: 'no-route', detail: 'ENETUNREACH' };
+      this.#toProcess(sentMs, RANK_ANSWER, () => this.#outcome(ask, sentMs, failed));
+      return;
+    }
+    const far = this.#farBehind(this.kernel.linkName(verdict.hop.ifindex), verdict.hop.gateway ?? ask.address);
+    if (far === null || !this.#carries(far)) return;
+    if (key !== pathKey(far.name, ask.path.family)) {
+      this.leaks += 1;
+      this.note(`LEAK: a probe of ${key} to ${ask.address} left through ${far.name}`);
+    }
+    const answer = far.ask(ask.address, this.random);
+    if (answer === null) return;
+    const dueMs = sentMs + answer.delayMs;
+    if (dueMs > ask.giveUpMs) return;
+    if (answer.kind === 'failure') {
+      const failed: Event = { type: 'probe-failed', id: ask.id, reason: answer.reason, detail: 'told by a router' };
+      this.#toProcess(dueMs, RANK_ANSWER, () => this.#outcome(ask, sentMs, failed));
+      return;
+    }
+    for (let copy = 0; copy < answer.copies; copy += 1) {
+      this.#toProcess(dueMs + copy, RANK_ANSWER, () => {
+        // measured when it is read: a stall makes it look late, as in the real process
+        const rttMs = this.nowMs - sentMs;
+        this.#outcome(ask, sentMs, { type: 'probe-answered', id: ask.id, rttMs, duplicate: copy > 0, note: null });
+      });
+    }
+  }
+
+  #outcome(ask: ProbeAsk, sentMs: number, event: Event): void {
+    const forgotten = this.#forgotten.get(ask.path.key);
+    if (forgotten !== undefined && forgotten >= sentMs) return;
+    this.deliver(event);
+  }
+
+  #farBehind(device: string, gateway: string | null): FarSide | null {
+    return this.farSides.find((side) => side.device === device && gateway !== null && side.isGateway(gateway)) ?? null;
+  }
+
+  #carries(far: FarSide): boolean {
+    const link = this.kernel.findLink(far.device);
+    return link?.adminUp === true && link.carrier;
+  }
+
+  #measure(): void {
+    for (const [family, meter] of this.meters) meter.see(this.wayOut(family), this.nowMs);
+  }
+}
