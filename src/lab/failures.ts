@@ -1,0 +1,126 @@
+/**
+ * The ways in which an uplink of the lab can fail, and how each is done and undone. Names them; lab.ts offers them.
+ */
+import { LabError } from './errors.js';
+import type { LinkOverlay } from './link-process.js';
+import { SWITCH, switchPorts } from './plan.js';
+import type { Topology, UplinkSpec } from './topologies.js';
+
+export type Failure =
+  /** the link between router and provider drops everything: the gateway answers, the upstream is silent */
+  | { readonly kind: 'silent' }
+  /** the router is off: it answers nothing, but no carrier event tells */
+  | { readonly kind: 'router' }
+  /** the cable at the gateway is out: carrier lost. Only where the uplink has the interface to itself */
+  | { readonly kind: 'carrier' }
+  /** the router tells whoever wants to go through it that the network is unreachable (ICMP, ICMPv6) */
+  | { readonly kind: 'unreachable' }
+  /** this share (0..1) of packets is lost, in each direction */
+  | { readonly kind: 'loss'; readonly share: number }
+  /** each direction takes this much longer */
+  | { readonly kind: 'slow'; readonly extraMs: number };
+
+export type FailureKind = Failure['kind'];
+
+/** Failures that need no number can be given by name. */
+export type FailureName = Exclude<FailureKind, 'loss' | 'slow'>;
+
+export const failureKinds: Readonly<Record<FailureKind, string>> = {
+  silent: 'the link beyond the router drops everything; the router itself answers',
+  router: 'the router is off; nobody sees a carrier event',
+  carrier: "the gateway's cable is out (two-nic and three-uplinks)",
+  unreachable: 'the router reports "network unreachable"',
+  loss: 'a share of the packets is lost (--loss PERCENT)',
+  slow: 'every packet takes longer (--delay MS, each way)',
+};
+
+export function isFailureKind(kind: string): kind is FailureKind {
+  return Object.hasOwn(failureKinds, kind);
+}
+
+export function describeFailure(failure: Failure): string {
+  if (failure.kind === 'loss') return `loss ${Math.round(failure.share * 1000) / 10} %`;
+  if (failure.kind === 'slow') return `slow by ${failure.extraMs} ms each way`;
+  return failure.kind;
+}
+
+/** What has to be done: to the emulated link, or with `ip` (argument lists) in the nodes' namespaces. */
+export interface FailureSteps {
+  readonly overlay: LinkOverlay | null;
+  readonly commands: readonly string[][];
+}
+
+/** Throws a LabError where the topology has no such failure. */
+export function stepsToCut(
+  topology: Topology,
+  uplink: UplinkSpec,
+  failure: Failure,
+  namespaces: Readonly<Record<string, string>>,
+): FailureSteps {
+  const ip = (node: string, ...args: string[]) => ['ip', '-n', namespaces[node] ?? '', ...args];
+  switch (failure.kind) {
+    case 'silent':
+      return { overlay: { outage: true }, commands: [] };
+    case 'loss':
+      return { overlay: { loss: failure.share }, commands: [] };
+    case 'slow':
+      return { overlay: { extraDelayMs: failure.extraMs }, commands: [] };
+    case 'router':
+      return {
+        overlay: null,
+        commands: [ip(SWITCH, 'link', 'set', 'dev', portOf(topology, uplink.router), 'type', 'bridge_slave', 'state', '0')],
+      };
+    case 'carrier':
+      return { overlay: null, commands: [ip(SWITCH, 'link', 'set', 'dev', gatewayPort(topology, uplink), 'down')] };
+    case 'unreachable':
+      return { overlay: null, commands: unreachableRules('add', uplink, ip) };
+  }
+}
+
+/** Undoes {@link stepsToCut}'s commands; the link's overlay is cleared as a whole. */
+export function commandsToMend(
+  topology: Topology,
+  uplink: UplinkSpec,
+  failure: Failure,
+  namespaces: Readonly<Record<string, string>>,
+): string[][] {
+  const ip = (node: string, ...args: string[]) => ['ip', '-n', namespaces[node] ?? '', ...args];
+  switch (failure.kind) {
+    case 'silent':
+    case 'loss':
+    case 'slow':
+      return [];
+    case 'router':
+      return [ip(SWITCH, 'link', 'set', 'dev', portOf(topology, uplink.router), 'type', 'bridge_slave', 'state', '3')];
+    case 'carrier':
+      return [ip(SWITCH, 'link', 'set', 'dev', gatewayPort(topology, uplink), 'up')];
+    case 'unreachable':
+      return unreachableRules('del', uplink, ip);
+  }
+}
+
+function unreachableRules(
+  verb: 'add' | 'del',
+  uplink: UplinkSpec,
+  ip: (node: string, ...args: string[]) => string[],
+): string[][] {
+  const rule = ['rule', verb, 'pref', '10', 'iif', 'lan0', 'unreachable'];
+  return [ip(uplink.router, ...rule), ip(uplink.router, '-6', ...rule)];
+}
+
+function portOf(topology: Topology, node: string): string {
+  const port = switchPorts(topology).find((one) => one.node === node);
+  if (port === undefined) throw new LabError(`${node} has no port at the switch`);
+  return port.port;
+}
+
+function gatewayPort(topology: Topology, uplink: UplinkSpec): string {
+  const port = switchPorts(topology).find((one) => one.node === 'gateway' && one.interface === uplink.gatewayInterface);
+  if (!uplink.ownsInterface || port === undefined) {
+    throw new LabError(
+      `in ${topology.name} all uplinks share the gateway's one interface: no single one can lose its carrier`,
+      'use `--kind router` or `--kind silent`, or build two-nic or three-uplinks',
+    );
+  }
+  return port.port;
+}

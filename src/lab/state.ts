@@ -1,0 +1,126 @@
+/**
+ * What is known of a lab on disk: STATE_DIR/NAME.json, and STATE_DIR/NAME/ for sockets and logs. Written before anything is
+ * made, so that whoever finds the file can take down whatever exists. Knows nothing of how it is made.
+ */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LabError } from './errors.js';
+import type { Failure } from './failures.js';
+import type { ProcessIdentity } from './processes.js';
+import type { TopologyName } from './topologies.js';
+
+export const DEFAULT_STATE_DIR = '/run/backroute-lab';
+
+export interface LabState {
+  readonly version: 1;
+  readonly name: string;
+  readonly topology: TopologyName;
+  /** ISO 8601 */
+  readonly createdAt: string;
+  /** the process that the lab lives and dies with; null = it stays until it is taken down */
+  readonly owner: ProcessIdentity | null;
+  /** true once everything is made */
+  readonly complete: boolean;
+  /** node -> namespace */
+  readonly namespaces: Readonly<Record<string, string>>;
+  /** uplink -> process of its emulated link */
+  readonly links: Readonly<Record<string, ProcessIdentity>>;
+  /** uplink -> what was cut and not mended yet */
+  readonly failures: Readonly<Record<string, readonly Failure[]>>;
+}
+
+export function isLabName(name: string): boolean {
+  return /^[a-z0-9][a-z0-9-]{0,39}$/.test(name);
+}
+
+export function statePath(stateDir: string, name: string): string {
+  return join(stateDir, `${name}.json`);
+}
+
+/** Sockets and logs of the lab's processes. */
+export function filesDir(stateDir: string, name: string): string {
+  return join(stateDir, name);
+}
+
+export function linkSocketPath(stateDir: string, name: string, uplink: string): string {
+  return join(filesDir(stateDir, name), `${uplink}.sock`);
+}
+
+export function namespacePath(namespace: string): string {
+  return `/run/netns/${namespace}`;
+}
+
+/** Claims the name. Throws a LabError when a lab of that name exists. */
+export function createState(stateDir: string, state: LabState): void {
+  mkdirSync(stateDir, { recursive: true });
+  try {
+    writeFileSync(statePath(stateDir, state.name), serialise(state), { flag: 'wx' });
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    throw new LabError(
+      `there is a lab "${state.name}" already`,
+      `take it down with \`backroute lab down --name ${state.name}\`, or choose another name with --name`,
+    );
+  }
+  mkdirSync(filesDir(stateDir, state.name), { recursive: true });
+}
+
+/** Reads, changes and replaces the file in one go; the reader never sees half of it. Returns what is there now. */
+export function updateState(stateDir: string, name: string, change: (state: LabState) => LabState): LabState {
+  const next = change(readState(stateDir, name));
+  const path = statePath(stateDir, name);
+  const draft = `${path}.${process.pid}`;
+  writeFileSync(draft, serialise(next));
+  renameSync(draft, path);
+  return next;
+}
+
+/** Throws a LabError when there is no such lab. */
+export function readState(stateDir: string, name: string): LabState {
+  const state = findState(stateDir, name);
+  if (state !== null) return state;
+  const others = listLabs(stateDir);
+  throw new LabError(
+    `there is no lab "${name}"`,
+    others.length === 0 ? 'build one with `backroute lab up`' : `there is: ${others.join(', ')} (--name)`,
+  );
+}
+
+export function findState(stateDir: string, name: string): LabState | null {
+  let text: string;
+  try {
+    text = readFileSync(statePath(stateDir, name), 'utf8');
+  } catch {
+    return null;
+  }
+  const state: LabState = JSON.parse(text);
+  if (state.version !== 1) throw new LabError(`${statePath(stateDir, name)} is of another version of Backroute`);
+  return state;
+}
+
+export function listLabs(stateDir: string): string[] {
+  try {
+    return readdirSync(stateDir).flatMap((file) => (file.endsWith('.json') ? [file.slice(0, -'.json'.length)] : []));
+  } catch {
+    return [];
+  }
+}
+
+/** Removes the lab's files, and the folder where it was the last lab. */
+export function removeState(stateDir: string, name: string): void {
+  rmSync(filesDir(stateDir, name), { recursive: true, force: true });
+  rmSync(statePath(stateDir, name), { force: true });
+  removeIfEmpty(stateDir);
+}
+
+export function removeIfEmpty(dir: string): void {
+  try {
+    rmdirSync(dir);
+  } catch {
+    // Others have something in it, or it is gone.
+  }
+}
+
+function serialise(state: LabState): string {
+  return `${JSON.stringify(state, null, 2)}\n`;
+}
