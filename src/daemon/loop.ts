@@ -37,10 +37,18 @@ export interface LoopParts {
 const MAX_JUDGE_PASSES = 32;
 /** The restore memory gets this long to reach the disk before the first change is made without it. */
 const FIRST_SAVE_MS = 1_000;
+/** A slow disk that held the first probes back this long must not look like a slow uplink. */
+const HELD_STALL_MS = 50;
 /** nft and sysctl changes send no notification: after own changes the kernel is read again. */
 const READ_AFTER_APPLY_MS = 50;
 /** After an exception the engine's own wish for a timer is lost. */
 const RETRY_TIMER_MS = 100;
+
+type HeldEffect = Extract<Effect, { type: 'apply' | 'probe' | 'forget-path' }>;
+
+function waitsWithTheFirstApply(effect: Effect): effect is HeldEffect {
+  return effect.type === 'apply' || effect.type === 'probe' || effect.type === 'forget-path';
+}
 
 export class Loop {
   readonly #parts: LoopParts;
@@ -56,7 +64,8 @@ export class Loop {
   #stopped = false;
   #records: HistoryRecord[] | null = null;
   #touched = false;
-  #held: KernelOp[] | null = null;
+  /** what waits for the first save, in order; null = nothing does */
+  #held: HeldEffect[] | null = null;
   #applying = 0;
   #lastTurnMs: number;
   #onIdle: (() => void)[] = [];
@@ -191,6 +200,10 @@ export class Loop {
   }
 
   #carryOut(effect: Effect): void {
+    if (this.#held !== null && waitsWithTheFirstApply(effect)) {
+      this.#held.push(effect);
+      return;
+    }
     try {
       switch (effect.type) {
         case 'probe':
@@ -228,29 +241,29 @@ export class Loop {
    * The very first change waits until the memory of how things were is on disk: killed in between, `cleanup` would not know
    * what to put back. That costs no packet, the network forwards as it did before we came; and it is bounded, since routing
    * waits for no disk. Later changes never wait: a foreign route met while running is remembered a moment after.
+   * Probes that follow wait as well: without tables and rules they would take any way out.
    */
   #apply(ops: readonly KernelOp[]): void {
-    if (this.#held !== null) {
-      this.#held.push(...ops);
-      return;
-    }
     if (this.#touched) {
       this.#applyNow(ops);
       return;
     }
     this.#touched = true;
-    this.#held = [...ops];
-    let released = false;
+    const { clock, store } = this.#parts;
+    const sinceMs = clock.now();
+    this.#held = [{ type: 'apply', ops }];
     const release = (): void => {
-      if (released) return;
-      released = true;
+      const held = this.#held;
+      if (held === null) return;
       cancel();
-      const held = this.#held ?? [];
       this.#held = null;
-      this.#applyNow(held);
+      for (const effect of held) this.#carryOut(effect);
+      // The engine believes that these probes left when it said so.
+      const toMs = clock.now();
+      if (toMs - sinceMs > HELD_STALL_MS) this.post({ type: 'stalled', cause: 'process-stalled', fromMs: sinceMs, toMs });
     };
-    const cancel = this.#parts.clock.setTimer(FIRST_SAVE_MS, release);
-    this.#parts.store.flushed().then(release, release);
+    const cancel = clock.setTimer(FIRST_SAVE_MS, release);
+    store.flushed().then(release, release);
   }
 
   #applyNow(ops: readonly KernelOp[]): void {

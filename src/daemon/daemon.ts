@@ -1,0 +1,263 @@
+/**
+ * `backroute run`: the composition root's long-running half. Starts in the order that a network in use wants (kernel and
+ * probes first, people after), answers signals, keeps the service manager informed, and ends as the config says.
+ */
+import { join } from 'node:path';
+import type { Answer, ApiBackend, HealthView } from '../api/backend.js';
+import { answers, type ControlSocket, openControlSocket, SOCKET_FILE } from '../api/server.js';
+import type { Config } from '../core/config.js';
+import { describeRecord } from '../core/describe.js';
+import type { OpResult } from '../core/kernel.js';
+import type { StatusView } from '../core/messages.js';
+import { serviceManager } from '../kernel/notify.js';
+import {
+  type Assembly,
+  assemble,
+  holderOf,
+  lockStateDir,
+  makeRunDir,
+  type Places,
+  readConfig,
+  requireNetAdmin,
+} from './assembly.js';
+import { type ExitCode, StartError } from './start-error.js';
+import { PROGRAM_VERSION } from './version.js';
+
+export interface RunOptions extends Places {
+  readonly dryRun: boolean;
+}
+
+/** No path may be there to probe, and an interface may come late: READY does not wait longer for a first probe. */
+const FIRST_PROBE_MS = 300;
+/** The disk or nft may hang: the end waits this long for the last words. */
+const STOP_MS = 5_000;
+const LATE_MS = 2_000;
+
+/** Runs until a signal or a fatal error. @throws StartError when it cannot start */
+export async function runDaemon(options: RunOptions): Promise<ExitCode> {
+  const { config, warnings } = await readConfig(options.configPath);
+  if (!options.dryRun) requireNetAdmin();
+  const lock = options.dryRun ? null : await lockStateDir(options.stateDir);
+  if (lock === null && !options.dryRun) {
+    throw new StartError(
+      1,
+      `another backroute works with ${options.stateDir}: ${holderOf(options.stateDir)}`,
+      'see it with: backroute status',
+    );
+  }
+  const socketPath = join(options.runDir, SOCKET_FILE);
+  if (!options.dryRun) {
+    makeRunDir(options.runDir);
+    if (await answers(socketPath)) {
+      throw new StartError(1, `another backroute serves ${socketPath}`, 'name another directory with --run-dir');
+    }
+  }
+  try {
+    return await new Daemon(options, config, warnings).run(socketPath);
+  } finally {
+    lock?.release();
+  }
+}
+
+class Daemon {
+  readonly #options: RunOptions;
+  readonly #manager = serviceManager(process.env);
+  readonly #startedMs = performance.now();
+  readonly #warnings: readonly string[];
+  #config: Config;
+  #end: (code: ExitCode) => void = () => undefined;
+  #reloading: Promise<unknown> = Promise.resolve();
+
+  constructor(options: RunOptions, config: Config, warnings: readonly string[]) {
+    this.#options = options;
+    this.#config = config;
+    this.#warnings = warnings;
+  }
+
+  async run(socketPath: string): Promise<ExitCode> {
+    const { dryRun, stateDir } = this.#options;
+    const ended = new Promise<ExitCode>((resolve) => {
+      this.#end = resolve;
+    });
+    const assembly = await assemble({
+      config: this.#config,
+      stateDir,
+      dryRun,
+      onFatal: (error) => {
+        assembly.log.write('error', `too many internal errors, ending so that a fresh start adopts the routes: ${String(error)}`);
+        this.#end(1);
+      },
+    });
+    const { loop, log } = assembly;
+    process.on('uncaughtException', (error) => loop.uncaught(error));
+    process.on('unhandledRejection', (error) => loop.uncaught(error));
+    this.#listenToSignals(assembly);
+    for (const warning of this.#warnings) log.write('warning', warning);
+
+    try {
+      return await this.#live(assembly, socketPath, ended);
+    } finally {
+      await within(STOP_MS, assembly.close());
+    }
+  }
+
+  async #live(assembly: Assembly, socketPath: string, ended: Promise<ExitCode>): Promise<ExitCode> {
+    const { loop, log } = assembly;
+    const { dryRun } = this.#options;
+    loop.start();
+    const early = await Promise.race([this.#adopted(assembly), ended]);
+    const socket = typeof early === 'number' || dryRun ? null : await this.#serve(assembly, socketPath);
+    const watchdog = this.#feedWatchdog(assembly);
+    this.#manager.ready(firstSentence(assembly));
+    log.write('info', `ready after ${Math.round(performance.now())} ms`, { version: PROGRAM_VERSION, pid: process.pid });
+    // People come after packets: what serves them is loaded now.
+    await log.open();
+    await socket?.warmUp().catch((error: unknown) => log.write('error', `the control socket cannot answer: ${String(error)}`));
+
+    const code = await ended;
+    clearInterval(watchdog);
+    this.#manager.stopping();
+    // After a fatal error the engine is not asked for last words: the routes stay as they are.
+    await within(STOP_MS, loop.stop(code === 0 && !dryRun ? { type: 'stopping' } : null));
+    await within(STOP_MS, socket?.close() ?? Promise.resolve());
+    return code;
+  }
+
+  /** Probing has begun and the first changes are made. @throws StartError 3 when the kernel refused them all for want of permission */
+  async #adopted({ loop, probing, firstResults }: Assembly): Promise<void> {
+    let results: readonly OpResult[] = [];
+    void firstResults.then((made) => {
+      results = made;
+    });
+    await Promise.race([probing, pause(FIRST_PROBE_MS)]);
+    await within(FIRST_PROBE_MS, loop.applied());
+    if (results.length > 0 && results.every(isPermission)) {
+      throw new StartError(
+        3,
+        `the kernel refuses every change: ${results[0]?.errno}`,
+        'run it as root in the network namespace it is meant for',
+      );
+    }
+  }
+
+  #listenToSignals(assembly: Assembly): void {
+    let asked = false;
+    const stop = (): void => {
+      // Asked twice: somebody is impatient, and the routes are safe at any instant.
+      if (asked) process.exit(1);
+      asked = true;
+      this.#end(0);
+    };
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
+    process.on('SIGHUP', () => void this.#reload(assembly));
+    process.on('SIGPIPE', () => undefined);
+  }
+
+  #feedWatchdog(assembly: Assembly): NodeJS.Timeout | undefined {
+    const intervalMs = this.#manager.watchdogIntervalMs;
+    if (intervalMs === null) return undefined;
+    return setInterval(() => {
+      if (healthProblems(assembly).length === 0) this.#manager.watchdog();
+    }, intervalMs / 2);
+  }
+
+  async #serve(assembly: Assembly, path: string): Promise<ControlSocket> {
+    const { group, mode } = this.#config.socket;
+    try {
+      return await openControlSocket({ path, group, mode, backend: this.#backend(assembly) });
+    } catch (error) {
+      throw new StartError(
+        1,
+        `the control socket ${path} cannot be served: ${(error as Error).message}`,
+        'see socket: in the config',
+      );
+    }
+  }
+
+  #backend(assembly: Assembly): ApiBackend {
+    const { loop, engine, recorder, journal } = assembly;
+    const view = (): StatusView => ({ ...engine.view(performance.now()), dryRun: this.#options.dryRun });
+    return {
+      view,
+      health: (): HealthView => {
+        const problems = healthProblems(assembly);
+        const uptimeMs = Math.round(performance.now() - this.#startedMs);
+        return { ok: problems.length === 0, version: PROGRAM_VERSION, pid: process.pid, uptimeMs, problems };
+      },
+      eventsReady: () => journal?.ready() ?? Promise.resolve(),
+      events: (query) => journal?.recent(query) ?? [],
+      follow: (listener) => recorder.follow(listener),
+      command: (command): Answer => {
+        const details = loop.ask({ type: 'command', command }).map(describeRecord);
+        return { ok: true, text: decision(view()), details };
+      },
+      reload: () => this.#reload(assembly),
+    };
+  }
+
+  /** One at a time: two editors saving at once must not end with the older file in force. */
+  #reload(assembly: Assembly): Promise<Answer> {
+    const next = this.#reloading.then(() => this.#reloadNow(assembly));
+    this.#reloading = next;
+    return next;
+  }
+
+  async #reloadNow(assembly: Assembly): Promise<Answer> {
+    const { loop, log, recorder } = assembly;
+    this.#manager.reloading();
+    try {
+      const { config, warnings } = await readConfig(this.#options.configPath);
+      const fixed = needsRestart(this.#config, config);
+      if (fixed !== null)
+        throw new StartError(2, `${this.#options.configPath}: ${fixed} cannot change while running`, 'restart instead');
+      this.#config = config;
+      for (const warning of warnings) log.write('warning', warning);
+      const details = loop.ask({ type: 'config-reloaded', config }).map(describeRecord);
+      if (!this.#options.dryRun) recorder.writeTextTo(config.log);
+      return { ok: true, text: `${this.#options.configPath} is in force`, details: [...warnings, ...details] };
+    } catch (error) {
+      const problems = (error instanceof Error ? error.message : String(error)).split('\n');
+      log.write('error', `reload: nothing was changed: ${problems.join('; ')}`);
+      return { ok: false, text: 'the config has problems: nothing was changed', details: problems };
+    } finally {
+      this.#manager.ready(firstSentence(assembly));
+    }
+  }
+}
+
+function healthProblems({ loop }: Assembly): string[] {
+  const late = loop.lateMs();
+  return late > LATE_MS ? [`the loop is ${Math.round(late)} ms late`] : [];
+}
+
+function isPermission(result: OpResult): boolean {
+  return !result.ok && (result.errno === 'EPERM' || result.errno === 'EACCES');
+}
+
+function firstSentence({ engine }: Assembly): string {
+  return decision(engine.view(performance.now()));
+}
+
+/** `IPv4 leaves by fast, IPv6 by backup` */
+function decision(view: StatusView): string {
+  const parts = view.families.map(({ family, active }) =>
+    active === null ? `IPv${family} keeps the route it has` : `IPv${family} leaves by ${active}`,
+  );
+  return parts.length === 0 ? 'no uplink is configured' : parts.join(', ');
+}
+
+/** What names our objects in the kernel: changed under a running daemon, the old ones would be nobody's. */
+function needsRestart(before: Config, after: Config): string | null {
+  if (JSON.stringify(before.kernel) !== JSON.stringify(after.kernel)) return 'kernel:';
+  return JSON.stringify(before.socket) === JSON.stringify(after.socket) ? null : 'socket:';
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}
+
+/** Resolves when the work is done or the time is up. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  await Promise.race([work, pause(ms)]);
+}
