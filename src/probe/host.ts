@@ -8,6 +8,9 @@ import type { Failure } from './errors.js';
 import type { Expiry } from './expiry.js';
 import type { ProbeSockets } from './sockets.js';
 
+/** As much of an ask as an outcome needs. */
+export type AskedBy = Pick<ProbeAsk, 'id' | 'path'>;
+
 export interface ProbeHost {
   readonly sockets: ProbeSockets;
   readonly expiry: Expiry;
@@ -16,7 +19,7 @@ export interface ProbeHost {
   /** Never to be called while ask() runs. */
   readonly report: (outcome: ProbeOutcome, nowMs: number) => void;
   /** Reports as soon as ask() has returned. */
-  readonly failLater: (ask: ProbeAsk, failure: Failure) => void;
+  readonly failLater: (ask: AskedBy, failure: Failure) => void;
   /** A datagram or a connection's event was read. */
   readonly countRead: () => void;
 }

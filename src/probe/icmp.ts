@@ -97,11 +97,7 @@ class IcmpSession {
       this.#host.failLater(ask, { reason: 'local-fault', detail });
       return;
     }
-    const sequence = this.#freeSequence();
-    if (sequence < 0) {
-      this.#host.failLater(ask, { reason: 'local-fault', detail: `${SEQUENCES} probes are under way on this uplink` });
-      return;
-    }
+    const sequence = this.#takeSequence();
     const packet = this.#pool.take();
     writeEchoHeader(packet, this.path.family, sequence);
     const nowMs = this.#host.nowMs();
@@ -134,15 +130,16 @@ class IcmpSession {
     return spelling;
   }
 
-  /** The next number that no unanswered probe holds; an answered one only loses its duplicate watch. -1: all are held. */
-  #freeSequence(): number {
-    for (let tries = 0; tries < SEQUENCES; tries++) {
-      const sequence = this.#nextSequence;
-      this.#nextSequence = (sequence + 1) % SEQUENCES;
-      const holder = this.#echoes.get(sequence);
-      if (holder === undefined || holder.state === 'answered') return sequence;
+  /** Who holds the number still is the oldest of 65,536: the number is worth more than its late answer or duplicate. */
+  #takeSequence(): number {
+    const sequence = this.#nextSequence;
+    this.#nextSequence = (sequence + 1) % SEQUENCES;
+    const holder = this.#echoes.get(sequence);
+    if (holder?.state === 'waiting') {
+      const detail = `no answer within the ${SEQUENCES} probes sent after it`;
+      this.#host.failLater({ id: holder.id, path: this.path }, { reason: 'timeout', detail });
     }
-    return -1;
+    return sequence;
   }
 
   #send(echo: Echo, first: boolean): void {

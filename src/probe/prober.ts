@@ -7,7 +7,7 @@ import type { ProbeAsk, ProbeOutcome, Prober } from '../core/probe.js';
 import { DnsProbes } from './dns.js';
 import type { Failure } from './errors.js';
 import { Expiry } from './expiry.js';
-import type { ProbeHost, ProbeKind } from './host.js';
+import type { AskedBy, ProbeHost, ProbeKind } from './host.js';
 import { HttpProbes } from './http.js';
 import { IcmpProbes } from './icmp.js';
 import type { ProbeSockets } from './sockets.js';
@@ -39,7 +39,7 @@ class DispatchingProber implements Prober {
   readonly #options: ProberOptions;
   readonly #onOutcome: (outcome: ProbeOutcome, nowMs: number) => void;
   readonly #kinds = new Map<ProbeAsk['question']['kind'], ProbeKind>();
-  #deferred: { readonly ask: ProbeAsk; readonly failure: Failure }[] = [];
+  #deferred: { readonly ask: AskedBy; readonly failure: Failure }[] = [];
   #reads = 0;
   #readsTaken = 0;
   #closed = false;
@@ -101,7 +101,7 @@ class DispatchingProber implements Prober {
     return probes;
   }
 
-  #failLater(ask: ProbeAsk, failure: Failure): void {
+  #failLater(ask: AskedBy, failure: Failure): void {
     if (this.#deferred.length === 0) process.nextTick(() => this.#reportDeferred());
     this.#deferred.push({ ask, failure });
   }
