@@ -7,6 +7,7 @@ import { BlockList, isIPv4, isIPv6, SocketAddress } from 'node:net';
 import { domainToASCII } from 'node:url';
 import type { HostRef } from '../core/config.js';
 import type { Family } from '../core/model.js';
+import { isLinkLocal } from '../core/net.js';
 import { bad, good, type Read } from './units.js';
 
 /** A host as written, and the zone (`%eth0`) of a link-local address. */
@@ -26,8 +27,6 @@ useless.addSubnet('ff00::', 8, 'ipv6');
 const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
-const linkLocal6 = new BlockList();
-linkLocal6.addSubnet('fe80::', 10, 'ipv6');
 
 const familyName = (family: Family): 'ipv4' | 'ipv6' => (family === 4 ? 'ipv4' : 'ipv6');
 
@@ -36,20 +35,9 @@ export function hostText(host: HostRef): string {
   return host.kind === 'address' ? host.address : host.name;
 }
 
-export function isLinkLocal6(address: string): boolean {
-  return isIPv6(address) && linkLocal6.check(address, 'ipv6');
-}
-
 /** One spelling for each address: RFC 5952 for IPv6. */
-export function canonical(address: string, family: Family): string {
+function canonical(address: string, family: Family): string {
   return family === 4 ? address : new SocketAddress({ address, family: 'ipv6' }).address;
-}
-
-/** True where `address` lies in `network/length`. */
-export function inNetwork(address: string, network: string, length: number, family: Family): boolean {
-  const list = new BlockList();
-  list.addSubnet(network, length, familyName(family));
-  return list.check(address, familyName(family));
 }
 
 export function readHost(text: string): Read<Host> {
@@ -76,7 +64,7 @@ function readAddress(bare: string, family: Family, zone: string | null): Read<Ho
   if (mapped !== undefined) return bad('an IPv4 address in IPv6 clothes is not wanted', null, `Did you mean ${mapped}?`);
   if (useless.check(address, familyName(family))) return bad('this address is no host: it is unspecified, multicast or reserved');
   if (loopback.check(address, familyName(family))) return bad('this address is the machine itself and proves nothing');
-  if (zone !== null && !isLinkLocal6(address))
+  if (zone !== null && !isLinkLocal(address))
     return bad('only an IPv6 link-local address (fe80::…) has a zone', null, `Did you mean ${bare}?`);
   if (zone !== null && interfaceComplaint(zone) !== null)
     return bad('the zone after % is not the name of an interface', 'such as fe80::1%eth0');

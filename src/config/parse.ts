@@ -9,7 +9,7 @@ import type { ComplaintParams } from './leaf.js';
 import { mergeConfig } from './merge.js';
 import { nearest } from './nearest.js';
 import { type Complaint, complaint, formatPath, inFileOrder, type Path, type Problem, type Report } from './problem.js';
-import { fileSchema } from './schema.js';
+import { fileSchema, UPLINK_NAME_PATTERN } from './schema.js';
 import { fileProblem, readSource, type Source } from './source.js';
 
 export type ParseResult =
@@ -19,7 +19,7 @@ export type ParseResult =
 /** More say nothing that the first ones did not. */
 const MAX_PROBLEMS = 100;
 
-const UPLINK_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
+const UPLINK_NAME = new RegExp(UPLINK_NAME_PATTERN);
 
 /** `file` is only named in problems. Never throws. */
 export function parseConfig(text: string, file: string): ParseResult {
@@ -131,7 +131,18 @@ function explain(issue: z.core.$ZodIssue, source: Source): Explained[] {
     ];
   if (code === 'invalid_type' && issue.expected === 'array')
     return [[path, null, complaint('a list is wanted', 'such as [192.0.2.1, example.com]'), false]];
-  if (code === 'invalid_type') return [[path, null, complaint('a mapping is wanted', `with the keys ${issue.message}`), false]];
+  if (code === 'invalid_type')
+    return [
+      [
+        path,
+        null,
+        complaint(
+          'a mapping is wanted',
+          issue.message.includes(':') ? `such as ${issue.message}` : `with the keys ${issue.message}`,
+        ),
+        false,
+      ],
+    ];
   return [[path, null, complaint(issue.message), false]];
 }
 

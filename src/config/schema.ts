@@ -3,9 +3,10 @@
  * YAML reader leaves them so) and go out typed, in the units of src/core/config.ts. What spans several keys is merge.ts's.
  */
 import * as z from 'zod/mini';
+import { MAX_UPLINKS } from '../core/config.js';
 import { BUILT_IN } from './defaults.js';
 import { type Host, interfaceComplaint, readHost } from './host.js';
-import { leaf, list, mapping, offOr, optional, type ValueSchema } from './leaf.js';
+import { jsonParts, leaf, list, mapping, offOr, optional, type ValueSchema } from './leaf.js';
 import { target } from './target.js';
 import {
   type Bounds,
@@ -220,6 +221,19 @@ const groupName: Reader<string> = (text) =>
     ? good(text)
     : bad('the name of a group of this machine is wanted', 'such as adm or netdev');
 
+/** parse.ts judges the names itself: it knows the line of a key. */
+export const UPLINK_NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$';
+
+const uplinks = z.record(z.string(), uplinkSchema, { error: () => 'fast: {gateway: 192.168.1.253}' });
+jsonParts.set(uplinks, {
+  json: {
+    description: 'The ways out, in order of preference.',
+    propertyNames: { pattern: UPLINK_NAME_PATTERN },
+    minProperties: 1,
+    maxProperties: MAX_UPLINKS,
+  },
+});
+
 const MASK_FORMS = [
   { type: 'integer', minimum: 1, maximum: 0xffffffff },
   { type: 'string', pattern: '^0x[0-9a-fA-F]{1,8}$' },
@@ -228,7 +242,7 @@ const MASK_FORMS = [
 /** The whole file. */
 export const fileSchema = mapping(
   {
-    uplinks: z.record(z.string(), uplinkSchema, { error: () => 'name: {gateway: …}' }),
+    uplinks,
     ...optional({
       defaults: mapping(shared, 'Serves every uplink that does not say otherwise.'),
       log: leaf(absolutePath, {

@@ -4,8 +4,9 @@
  */
 import type { DegradedConfig, GatewayConfig, Hysteresis, ProbeConfig, TargetConfig, UplinkConfig } from '../core/config.js';
 import type { Family } from '../core/model.js';
+import { isLinkLocal } from '../core/net.js';
 import { BUILT_IN, CLEAR_SHARE } from './defaults.js';
-import { type Host, hostText, isLinkLocal6 } from './host.js';
+import { type Host, hostText } from './host.js';
 import { complaint, type Path, type Report } from './problem.js';
 import type { SharedShape, UplinkShape } from './schema.js';
 import { formatDuration, formatPercent } from './units.js';
@@ -87,7 +88,7 @@ export class UplinkMerger {
         );
       }
       zone ??= host.zone ?? undefined;
-      if (zone === undefined && host.ref.kind === 'address' && isLinkLocal6(host.ref.address)) {
+      if (zone === undefined && host.ref.kind === 'address' && isLinkLocal(host.ref.address)) {
         const { address } = host.ref;
         this.report(
           path,
