@@ -94,7 +94,7 @@ function sameGroup(a: RouteState, b: RouteState): boolean {
 }
 
 /** What REPLACE and EXCL look at: destination, TOS and metric, never the protocol or the next hop. */
-function samePlace(a: RouteState, b: RouteState): boolean {
+export function samePlace(a: RouteState, b: RouteState): boolean {
   return sameGroup(a, b) && a.tos === b.tos && keptMetric(a) === keptMetric(b);
 }
 

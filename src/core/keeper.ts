@@ -1,0 +1,332 @@
+/**
+ * Keeps the kernel as planned: compares each snapshot with the plan, repairs drift at once but not without end, and
+ * remembers what stood in our place. It decides nothing about uplinks.
+ */
+import type { KernelNumbers } from './config.js';
+import { type Difference, differ, mainDefaults, sameRoute, sameRule } from './diff.js';
+import type { KernelOp, KernelState, OpResult, RouteState } from './kernel.js';
+import { applyOp } from './kernel-model.js';
+import type { HistoryRecord, RestoreMemory } from './messages.js';
+import type { Family } from './model.js';
+import { FIRST_METRIC, makePlan, type Plan, type PlanInput } from './plan.js';
+import { protocolName } from './protocols.js';
+import { RepairLimit } from './repair-limit.js';
+
+/** Refused operations are tried again after this. */
+const RETRY_MS = 1_000;
+
+export interface KeeperPort {
+  apply(ops: readonly KernelOp[]): void;
+  record(record: HistoryRecord): void;
+  /** what must outlive the process has changed */
+  remembered(): void;
+  /** call `reconcile` again then */
+  wakeAt(atMs: number): void;
+}
+
+export class Keeper {
+  readonly #port: KeeperPort;
+  readonly #limit = new RepairLimit();
+  #state: KernelState | null = null;
+  #plan: Plan | null = null;
+  #memory: RestoreMemory;
+  /** refusals told, by operation: each is told once until it works */
+  readonly #refused = new Map<string, string>();
+  #retryAtMs = Number.NEGATIVE_INFINITY;
+  #rationTold = false;
+
+  constructor(memory: RestoreMemory, port: KeeperPort) {
+    this.#memory = memory;
+    this.#port = port;
+  }
+
+  /** The kernel as last read, with everything applied since. */
+  get state(): KernelState | null {
+    return this.#state;
+  }
+
+  get memory(): RestoreMemory {
+    return this.#memory;
+  }
+
+  /** What the kernel refuses to do, as sentences. */
+  get refusals(): readonly string[] {
+    return [...this.#refused.values()];
+  }
+
+  rationed(nowMs: number): boolean {
+    return this.#limit.rationed(nowMs);
+  }
+
+  /** Takes a fresh snapshot in. Nothing is changed yet: `reconcile` does that, once the paths have looked at it too. */
+  see(state: KernelState): void {
+    if (this.#state === null) this.#firstLook(state);
+    this.#state = state;
+  }
+
+  /**
+   * Brings the kernel to the plan.
+   * @param input what shall stand
+   * @param numbers whose the objects are
+   * @param seenAnew the snapshot is new: what differs from the last plan is somebody else's doing
+   */
+  reconcile(input: PlanInput, numbers: KernelNumbers, seenAnew: boolean, nowMs: number): void {
+    const state = this.#state;
+    if (state === null) return;
+    const plan = makePlan(input, state);
+    const difference = differ(state, plan, numbers);
+    this.#forgetOldRefusals([...difference.ops, ...difference.nftOps]);
+    const before = this.#plan;
+    const count = difference.ops.length + difference.nftOps.length;
+    if (count === 0) {
+      this.#plan = plan;
+      return;
+    }
+    const drift = seenAnew && before !== null ? this.#driftOf(state, before, plan, numbers) : null;
+    if (drift !== null) {
+      const waitMs = drift.missing ? 0 : this.#limit.waitMs(nowMs);
+      if (waitMs > 0) {
+        if (!this.#rationTold) this.#tellRation();
+        this.#port.wakeAt(nowMs + waitMs);
+        return;
+      }
+      this.#limit.repaired(nowMs);
+      if (!this.#limit.rationed(nowMs)) this.#rationTold = false;
+      this.#port.record(drift.record);
+    }
+    // The kernel has just refused something: not again in the same breath, unless the plan asks for something new.
+    if (this.#refused.size > 0 && nowMs < this.#retryAtMs && drift === null && before !== null && samePlan(before, plan)) {
+      this.#port.wakeAt(this.#retryAtMs);
+      return;
+    }
+    this.#plan = plan;
+    this.#remember(difference);
+    if (difference.ops.length > 0) this.#apply(difference.ops);
+    if (difference.nftOps.length > 0) this.#apply(difference.nftOps);
+  }
+
+  /** @returns the routes that the kernel refused */
+  applied(results: readonly OpResult[], nowMs: number): RouteState[] {
+    const refusedRoutes: RouteState[] = [];
+    for (const result of results) {
+      const key = opKey(result.op);
+      if (result.ok || isAlreadyTrue(result)) {
+        if (this.#refused.delete(key)) {
+          this.#tell('info', `the kernel accepts again: ${opText(result.op)}`, { operation: result.op.op });
+        }
+        continue;
+      }
+      const why = `${opText(result.op)}: ${result.errno ?? 'refused'}${result.message === null ? '' : ` (${result.message})`}`;
+      if (!this.#refused.has(key))
+        this.#tell('error', `the kernel refused ${why}`, { operation: result.op.op, errno: result.errno });
+      this.#refused.set(key, why);
+      if (result.op.op === 'route-replace' || result.op.op === 'route-add') refusedRoutes.push(result.op.route);
+    }
+    if (results.some((r) => !r.ok)) {
+      this.#retryAtMs = nowMs + RETRY_MS;
+      this.#port.wakeAt(this.#retryAtMs);
+    }
+    return refusedRoutes;
+  }
+
+  /** Operations not asked for any more leave the list of refusals. */
+  forgetRefusals(): void {
+    this.#refused.clear();
+  }
+
+  /** Whether rule, table route and guard of a slot stand: only then may a probe leave. */
+  steered(family: Family, table: number): boolean {
+    const state = this.#state;
+    const plan = this.#plan;
+    if (state === null || plan === null) return false;
+    const routes = plan.tables.filter((r) => r.family === family && r.table === table);
+    const rule = plan.rules.find((r) => r.family === family && r.table === table);
+    const refused = [...this.#refused.keys()].some((key) => key.includes(`/${family}/${table}/`));
+    return (
+      !refused &&
+      rule !== undefined &&
+      routes.length === 2 &&
+      routes.every((w) => state.routes.some((r) => sameRoute(r, w))) &&
+      state.rules.some((r) => sameRule(r, rule))
+    );
+  }
+
+  /** What is not asked for any more is not refused any more. */
+  #forgetOldRefusals(ops: readonly KernelOp[]): void {
+    const asked = new Set(ops.map(opKey));
+    for (const key of this.#refused.keys()) if (!asked.has(key)) this.#refused.delete(key);
+  }
+
+  #firstLook(state: KernelState): void {
+    // Only the first Backroute of this boot can say how things were before it.
+    if (this.#memory.hadDefault.length > 0 || this.#memory.routes.length > 0) return;
+    const families: Family[] = [4, 6];
+    const hadDefault = families.filter((family) => mainDefaults(state, family).length > 0);
+    if (hadDefault.length === 0) return;
+    this.#memory = { ...this.#memory, hadDefault };
+    this.#port.remembered();
+  }
+
+  #remember(difference: Difference): void {
+    let memory = this.#memory;
+    for (const route of difference.displaced) {
+      // A client that renews its lease puts a new route in the place of its old one: the newest is what it wants back.
+      const former = memory.routes.find(
+        (r) => r.family === route.family && r.metric === route.metric && r.protocol === route.protocol && sameLinks(r, route),
+      );
+      const known = former !== undefined && sameRoute(former, route);
+      memory = { ...memory, routes: [...memory.routes.filter((r) => r !== former), route] };
+      if (!known) {
+        this.#tell(
+          'notice',
+          `a default route of ${protocolName(route.protocol)} stood in our place: remembered for cleanup`,
+          {
+            protocol: route.protocol,
+            gateway: route.nexthops[0]?.gateway ?? null,
+          },
+          'foreign',
+        );
+      }
+    }
+    for (const [key, { before, set }] of Object.entries(difference.sysctls)) {
+      const first = memory.sysctls[key]?.before ?? before;
+      memory = { ...memory, sysctls: { ...memory.sysctls, [key]: { before: first, set } } };
+      this.#tell('info', `set ${key} to ${set} (it was ${before})`, { key, before, set }, 'sysctl');
+    }
+    if (memory !== this.#memory) {
+      this.#memory = memory;
+      this.#port.remembered();
+    }
+  }
+
+  #apply(ops: readonly KernelOp[]): void {
+    // From now on the state is what these make of it; a refused one is corrected by the snapshot that follows.
+    for (const op of ops) if (this.#state !== null) this.#state = applyOp(this.#state, op).state;
+    this.#port.apply(ops);
+  }
+
+  /** What somebody else has changed in what we had planned; null where nothing of ours is touched. */
+  #driftOf(
+    state: KernelState,
+    before: Plan,
+    plan: Plan,
+    numbers: KernelNumbers,
+  ): { missing: boolean; record: HistoryRecord } | null {
+    // Only what is still wanted and was there by the last plan: routes that fell with their link are no drift.
+    const lostDefaults = before.defaults.filter((w) => plan.defaults.some((p) => sameRoute(p, w)) && !standsFirst(state, w));
+    const lostTables = before.tables.filter(
+      (w) => plan.tables.some((p) => sameRoute(p, w)) && !state.routes.some((r) => sameRoute(r, w)),
+    );
+    const lostRules = before.rules.filter(
+      (w) => plan.rules.some((p) => sameRule(p, w)) && !state.rules.some((r) => sameRule(r, w)),
+    );
+    const intruders = plan.defaults.flatMap((w) =>
+      mainDefaults(state, w.family).filter((r) => r.metric === w.metric && !sameRoute(r, w) && r.protocol !== numbers.protocol),
+    );
+    const first = lostDefaults.find((w) => w.metric === FIRST_METRIC[w.family]);
+    const intruder = intruders.find((r) => r.family === (first?.family ?? r.family)) ?? intruders[0];
+    if (lostDefaults.length + lostTables.length + lostRules.length + intruders.length === 0) return null;
+    const missing = first !== undefined && intruder === undefined;
+    const text =
+      intruder !== undefined
+        ? `${protocolName(intruder.protocol)} put its own default route in our place: repaired`
+        : first !== undefined
+          ? 'somebody deleted our default route: put back'
+          : `somebody changed ${lostDefaults.length + lostTables.length} of our routes and ${lostRules.length} of our rules: repaired`;
+    return {
+      missing,
+      record: record('drift', 'warning', text, {
+        protocol: intruder?.protocol ?? null,
+        family: first?.family ?? intruder?.family ?? null,
+        routes: lostDefaults.length + lostTables.length,
+        rules: lostRules.length,
+      }),
+    };
+  }
+
+  #tellRation(): void {
+    this.#rationTold = true;
+    this.#tell('error', 'another program keeps changing our routes: from now on they are put back once a minute', {}, 'drift');
+  }
+
+  #tell(
+    severity: HistoryRecord['severity'],
+    text: string,
+    data: HistoryRecord['data'],
+    kind: HistoryRecord['kind'] = 'kernel',
+  ): void {
+    this.#port.record(record(kind, severity, text, data));
+  }
+}
+
+function record(
+  kind: HistoryRecord['kind'],
+  severity: HistoryRecord['severity'],
+  text: string,
+  data: HistoryRecord['data'],
+): HistoryRecord {
+  return { kind, severity, uplink: null, family: null, from: null, to: null, reason: null, durationMs: null, text, data };
+}
+
+function standsFirst(state: KernelState, wanted: RouteState): boolean {
+  const first = mainDefaults(state, wanted.family).find((r) => r.metric === wanted.metric);
+  return first !== undefined && sameRoute(first, wanted);
+}
+
+function sameLinks(a: RouteState, b: RouteState): boolean {
+  return a.nexthops.length === b.nexthops.length && a.nexthops.every((hop, i) => hop.ifindex === b.nexthops[i]?.ifindex);
+}
+
+function samePlan(a: Plan, b: Plan): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** Deleting what is gone, adding what is there: the wish is fulfilled. */
+function isAlreadyTrue(result: OpResult): boolean {
+  const { op } = result.op;
+  if (op === 'route-delete' || op === 'rule-delete' || op === 'neighbour-delete')
+    return result.errno === 'ESRCH' || result.errno === 'ENOENT';
+  return op === 'rule-add' && result.errno === 'EEXIST';
+}
+
+function opKey(op: KernelOp): string {
+  switch (op.op) {
+    case 'route-replace':
+    case 'route-add':
+    case 'route-append':
+    case 'route-delete':
+      return `${op.op}/${op.route.family}/${op.route.table}/${op.route.metric}/${op.route.nexthops.map((n) => `${n.gateway}@${n.ifindex}`).join()}`;
+    case 'rule-add':
+    case 'rule-delete':
+      return `${op.op}/${op.rule.family}/${op.rule.table}/${op.rule.priority}`;
+    case 'sysctl-set':
+      return `${op.op}/${op.key}`;
+    case 'neighbour-delete':
+      return `${op.op}/${op.address}`;
+    case 'nft-table':
+      return op.op;
+  }
+}
+
+function opText(op: KernelOp): string {
+  switch (op.op) {
+    case 'route-replace':
+    case 'route-add':
+    case 'route-append':
+    case 'route-delete': {
+      const via = op.route.nexthops.map((n) => n.gateway ?? 'on-link').join(', ');
+      const verb = op.op === 'route-delete' ? 'to delete' : 'to set';
+      return `${verb} the ${op.route.type === 'unicast' ? `default route via ${via}` : 'guard'} in table ${op.route.table}`;
+    }
+    case 'rule-add':
+      return `to add rule ${op.rule.priority}`;
+    case 'rule-delete':
+      return `to delete rule ${op.rule.priority}`;
+    case 'sysctl-set':
+      return `to set ${op.key} to ${op.value}`;
+    case 'neighbour-delete':
+      return `to delete the neighbour ${op.address}`;
+    case 'nft-table':
+      return 'the nftables table';
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * Which names need an address, when they are asked for again, and what they last were. It asks nobody: the engine turns
+ * its wishes into `resolve` effects, and the answers come back as events. A failed resolution never takes an address away.
+ */
+import type { Agenda } from './agenda.js';
+import type { Family } from './model.js';
+
+/** A name that has resolved is asked for again after this. */
+const REFRESH_MS = 60_000;
+/** One that has not, after this. */
+const RETRY_MS = 5_000;
+
+interface Name {
+  address: string | null;
+  error: string | null;
+  wanted: boolean;
+}
+
+const keyOf = (name: string, family: Family): string => `${name}/${family}`;
+
+export class Names {
+  readonly #names = new Map<string, Name>();
+  readonly #agenda: Agenda;
+  readonly #ask: (name: string, family: Family) => void;
+
+  /** @param lastGood `name/family` -> address, from an earlier run */
+  constructor(lastGood: Readonly<Record<string, string>>, agenda: Agenda, ask: (name: string, family: Family) => void) {
+    this.#agenda = agenda;
+    this.#ask = ask;
+    for (const [key, address] of Object.entries(lastGood)) this.#names.set(key, { address, error: null, wanted: false });
+  }
+
+  /** Starts to keep this name resolved. @returns its last good address */
+  want(name: string, family: Family): string | null {
+    const known = this.#names.get(keyOf(name, family)) ?? { address: null, error: null, wanted: false };
+    this.#names.set(keyOf(name, family), known);
+    if (!known.wanted) {
+      known.wanted = true;
+      this.#ask(name, family);
+    }
+    return known.address;
+  }
+
+  unwantAll(): void {
+    for (const name of this.#names.values()) name.wanted = false;
+  }
+
+  /** @returns whether the address in use changed */
+  resolved(name: string, family: Family, addresses: readonly string[], nowMs: number): boolean {
+    const known = this.#names.get(keyOf(name, family));
+    if (known === undefined) return false;
+    this.#again(name, family, known, REFRESH_MS, nowMs);
+    known.error = null;
+    const [first] = addresses;
+    if (first === undefined || (known.address !== null && addresses.includes(known.address))) return false;
+    known.address = first;
+    return true;
+  }
+
+  /** @returns whether this failure is news */
+  failed(name: string, family: Family, error: string, nowMs: number): boolean {
+    const known = this.#names.get(keyOf(name, family));
+    if (known === undefined) return false;
+    this.#again(name, family, known, RETRY_MS, nowMs);
+    const news = known.error === null;
+    known.error = error;
+    return news;
+  }
+
+  /** Last good addresses of everything wanted. */
+  lastGood(): Record<string, string> {
+    return Object.fromEntries([...this.#names].flatMap(([key, n]) => (n.wanted && n.address !== null ? [[key, n.address]] : [])));
+  }
+
+  addressOf(name: string, family: Family): string | null {
+    return this.#names.get(keyOf(name, family))?.address ?? null;
+  }
+
+  #again(name: string, family: Family, known: Name, delayMs: number, nowMs: number): void {
+    this.#agenda.at(nowMs + delayMs, () => {
+      if (known.wanted) this.#ask(name, family);
+    });
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Kernel operations as the commands that would do the same, with what each is for: what `--dry-run` prints.
+ * Pure; carries nothing out.
+ */
+import type { KernelNumbers } from './config.js';
+import type { KernelOp, KernelState, RouteState, RuleState } from './kernel.js';
+
+const MAIN_TABLE = 254;
+
+/** `ip route replace default via 192.168.1.253 dev eth0 proto 77   # the way out` */
+export function describeOp(op: KernelOp, state: KernelState, numbers: KernelNumbers): string {
+  return `${commandOf(op, state)}   # ${purposeOf(op, numbers)}`;
+}
+
+function commandOf(op: KernelOp, state: KernelState): string {
+  switch (op.op) {
+    case 'route-replace':
+    case 'route-add':
+    case 'route-append':
+    case 'route-delete':
+      return `${ip(op.route.family)} route ${op.op.slice('route-'.length)} ${routeText(op.route, state)}`;
+    case 'rule-add':
+    case 'rule-delete':
+      return `${ip(op.rule.family)} rule ${op.op === 'rule-add' ? 'add' : 'del'} ${ruleText(op.rule)}`;
+    case 'sysctl-set':
+      return `sysctl -w ${dotted(op.key)}='${op.value}'`;
+    case 'neighbour-delete':
+      return `${ip(op.family)} neighbour del ${op.address} dev ${deviceName(op.ifindex, state)}`;
+    case 'nft-table':
+      return op.rules === null
+        ? 'nft delete table inet backroute'
+        : `nft: table inet backroute, drop nd-redirect on ${op.rules.dropNdRedirectsOn.join(', ')}`;
+  }
+}
+
+function purposeOf(op: KernelOp, numbers: KernelNumbers): string {
+  switch (op.op) {
+    case 'route-replace':
+    case 'route-add':
+    case 'route-append': {
+      const { route } = op;
+      if (route.table !== MAIN_TABLE) {
+        return route.type === 'unicast' ? "the way of this uplink's probes" : 'no probe may ever take another way';
+      }
+      if (route.protocol !== numbers.protocol) return 'puts back what was there before';
+      return route.metric <= 1 ? 'the way out' : 'the kernel falls back to it by itself when a link loses its carrier';
+    }
+    case 'route-delete':
+      return op.route.protocol === numbers.protocol ? 'ours, no longer wanted' : 'foreign, in our place: remembered for cleanup';
+    case 'rule-add':
+      return "sends this uplink's probes through its table";
+    case 'rule-delete':
+      return 'ours, no longer wanted';
+    case 'sysctl-set':
+      return sysctlPurpose(op.key);
+    case 'neighbour-delete':
+      return 'the neighbour is asked for anew';
+    case 'nft-table':
+      return op.rules === null ? 'ours, no longer wanted' : 'IPv6 has no sysctl against sending redirects';
+  }
+}
+
+function sysctlPurpose(key: string): string {
+  if (key.includes('send_redirects')) return 'clients must not learn a way around this gateway';
+  if (key.includes('accept_redirects')) return 'a router must not bend our probes';
+  if (key.includes('rp_filter')) return 'answers through the inactive uplink must not be dropped';
+  if (key.includes('ignore_routes_with_linkdown')) return 'the kernel skips routes over a link without carrier';
+  if (key.includes('ping_group_range')) return 'ICMP probes without raw sockets';
+  return 'the topology needs it';
+}
+
+function routeText(route: RouteState, state: KernelState): string {
+  const parts = [route.type === 'unicast' ? '' : route.type, route.destination];
+  if (route.tos !== 0) parts.push(`tos ${route.tos}`);
+  const hops = route.type === 'unicast' ? route.nexthops : [];
+  for (const hop of hops) {
+    if (hops.length > 1) parts.push('nexthop');
+    if (hop.gateway !== null) parts.push(`via ${hop.gateway}`);
+    parts.push(`dev ${deviceName(hop.ifindex, state)}`);
+    if (hop.onlink) parts.push('onlink');
+  }
+  if (route.table !== MAIN_TABLE) parts.push(`table ${route.table}`);
+  parts.push(`proto ${route.protocol}`);
+  if (route.prefsrc !== null) parts.push(`src ${route.prefsrc}`);
+  if (route.metric !== 0) parts.push(`metric ${route.metric}`);
+  return parts.filter((part) => part !== '').join(' ');
+}
+
+function ruleText(rule: RuleState): string {
+  const hex = (value: number): string => `0x${value.toString(16)}`;
+  return `priority ${rule.priority} fwmark ${hex(rule.mark)}/${hex(rule.mask)} table ${rule.table}`;
+}
+
+function ip(family: 4 | 6): string {
+  return family === 4 ? 'ip' : 'ip -6';
+}
+
+function deviceName(ifindex: number, state: KernelState): string {
+  return state.links.find((link) => link.index === ifindex)?.name ?? `if${ifindex}`;
+}
+
+/** Keys are paths; people know them with dots (sysctl(8): a slash for a dot within a name). */
+function dotted(key: string): string {
+  return key.includes('/') ? key.replace(/[./]/g, (separator) => (separator === '/' ? '.' : '/')) : key;
+}

@@ -1,0 +1,80 @@
+/**
+ * Which uplink carries the default route of one family. A pure decision with its reason: no memory, no clock.
+ */
+import type { Admin, Health, Reason } from './model.js';
+
+/** One uplink as the choice sees it. The order of the list is the preference. */
+export interface Candidate {
+  readonly uplink: string;
+  readonly admin: Admin;
+  readonly health: Health;
+  /** why it is in that health */
+  readonly reason: Reason;
+  /** a degraded uplink yields to a better one */
+  readonly yields: boolean;
+  /** the hold-down is over: traffic may come back to it while the present choice still works */
+  readonly held: boolean;
+  /** a confirm burst runs or a silence is being borne: nobody moves to it now */
+  readonly doubtful: boolean;
+  /** a route through it can be installed: link, address and gateway are there and the kernel has not just refused it */
+  readonly routable: boolean;
+}
+
+export interface Choice {
+  /** null: nothing to choose from, leave the kernel as it is */
+  readonly uplink: string | null;
+  readonly reason: Reason;
+}
+
+/**
+ * @param candidates in order of preference
+ * @param active the present choice; null at start when the kernel's default belongs to none of ours
+ * @param hasDefault whether the kernel has a default route at all: without one an unproven uplink is better than nothing
+ */
+export function selectUplink(candidates: readonly Candidate[], active: string | null, hasDefault: boolean): Choice {
+  const forced = candidates.find((c) => c.admin === 'forced');
+  if (forced !== undefined) return { uplink: forced.uplink, reason: 'forced' };
+
+  const current = candidates.find((c) => c.uplink === active);
+  const usable = candidates.filter((c) => c.admin !== 'disabled' && c.routable && !c.doubtful && c !== current);
+  const good = usable.filter(isGood);
+
+  if (current !== undefined && current.admin !== 'disabled' && current.routable && isGood(current)) {
+    const better = good.find((c) => c.held && rank(candidates, c) < rank(candidates, current));
+    return better === undefined
+      ? { uplink: current.uplink, reason: current.reason }
+      : { uplink: better.uplink, reason: 'preferred' };
+  }
+
+  // The present choice is not good. One that has been proven over its hold-down goes before one that has only just come back.
+  const next = good.find((c) => c.held) ?? good[0];
+  if (current === undefined) {
+    if (next !== undefined) return { uplink: next.uplink, reason: 'answers' };
+    if (hasDefault && candidates.some((c) => c.health === 'unknown')) return { uplink: null, reason: 'starting' };
+    const any = usable.find((c) => c.health === 'degraded') ?? usable.find((c) => c.health === 'unknown') ?? usable[0];
+    return { uplink: hasDefault ? null : (any?.uplink ?? null), reason: any === undefined ? 'no-choice' : 'starting' };
+  }
+
+  const why: Reason = current.admin === 'disabled' ? 'disabled' : current.reason;
+  if (current.admin !== 'disabled' && current.routable) {
+    // No verdict yet: keep forwarding as the kernel does until there is one.
+    if (current.health === 'unknown') return { uplink: current.uplink, reason: 'starting' };
+    // Degraded still works: leave it only for one that is proven.
+    if (current.health === 'degraded') {
+      const proven = good.find((c) => c.held);
+      return proven === undefined ? { uplink: current.uplink, reason: why } : { uplink: proven.uplink, reason: why };
+    }
+  }
+  if (next !== undefined) return { uplink: next.uplink, reason: why };
+  const limping = usable.find((c) => c.health === 'degraded');
+  if (limping !== undefined) return { uplink: limping.uplink, reason: why };
+  return { uplink: current.uplink, reason: 'no-choice' };
+}
+
+function isGood(candidate: Candidate): boolean {
+  return candidate.health === 'up' || (candidate.health === 'degraded' && !candidate.yields);
+}
+
+function rank(candidates: readonly Candidate[], candidate: Candidate): number {
+  return candidates.indexOf(candidate);
+}

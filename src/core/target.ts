@@ -1,0 +1,73 @@
+/**
+ * One probed address of one path: its RTT estimate, its window, and whether it is believed alive. The detector decides
+ * what the silence of several of them means.
+ */
+import type { ProbeConfig, TargetQuestion } from './config.js';
+import type { LossReason } from './model.js';
+import { answerDeadline, type RttEstimate, smoothRtt } from './rtt.js';
+import { SampleWindow } from './window.js';
+
+/** After so many misses in a row a target among living ones is no longer worth a confirm burst each time. */
+const MISSES_TO_SILENT = 3;
+
+export interface TargetAddress {
+  readonly label: string;
+  readonly question: TargetQuestion;
+  /** null until its name has resolved */
+  address: string | null;
+}
+
+export class Target {
+  readonly spec: TargetAddress;
+  readonly window: SampleWindow;
+  readonly #probe: ProbeConfig;
+  #rtt: RttEstimate | null = null;
+  /** regular misses since the last answer */
+  misses = 0;
+  everAnswered = false;
+  /** send time of the newest probe that was answered; -Infinity before */
+  answeredSentMs = Number.NEGATIVE_INFINITY;
+  /** send time of the first probe that went unanswered since the last answer; null while it answers */
+  silentSinceMs: number | null = null;
+  lastFailure: { readonly reason: LossReason; readonly detail: string } | null = null;
+  note: string | null = null;
+  /** its death has been told */
+  reportedDead = false;
+
+  constructor(spec: TargetAddress, probe: ProbeConfig) {
+    this.spec = spec;
+    this.#probe = probe;
+    this.window = new SampleWindow(probe.windowSamples);
+  }
+
+  /** Known to be silent: its next miss says nothing new. */
+  get silent(): boolean {
+    return this.misses >= MISSES_TO_SILENT;
+  }
+
+  get deadlineMs(): number {
+    return answerDeadline(this.#rtt, this.#probe.deadlineFloorMs, this.#probe.timeoutMs);
+  }
+
+  answered(sentMs: number, rttMs: number, note: string | null): void {
+    this.#rtt = smoothRtt(this.#rtt, rttMs);
+    this.alive(sentMs, note);
+  }
+
+  /** It answered, though the RTT cannot be trusted (the process was stopped meanwhile). */
+  alive(sentMs: number, note: string | null): void {
+    this.answeredSentMs = Math.max(this.answeredSentMs, sentMs);
+    this.everAnswered = true;
+    this.misses = 0;
+    this.silentSinceMs = null;
+    this.lastFailure = null;
+    this.note = note;
+  }
+
+  missed(sentMs: number, failure: { readonly reason: LossReason; readonly detail: string }, regular: boolean): void {
+    // A probe older than the newest answer was lost on a living path: it dates no silence.
+    if (sentMs > this.answeredSentMs) this.silentSinceMs ??= sentMs;
+    if (regular) this.misses += 1;
+    this.lastFailure = failure;
+  }
+}
