@@ -7,15 +7,15 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildLab } from './build.js';
 import { type Moment, momentAt, monotonicMs } from './clock.js';
 import { askControl } from './control-client.js';
-import type { LinkProfile } from './emulator.js';
 import { LabError } from './errors.js';
 import { commandsToMend, type Failure, type FailureName, stepsToCut } from './failures.js';
-import { startHelper } from './helper-process.js';
-import type { LinkCommand, LinkProcessOptions, LinkReport } from './link-process.js';
+import type { LinkOptions } from './link-options.js';
+import type { LinkCommand, LinkReport } from './link-process.js';
 import { type Meter, type MeterOptions, startMeter } from './meter.js';
-import { cableCommands, linkEnds, namespacesOf, nodeScript } from './plan.js';
+import { namespacesOf } from './plan.js';
 import { identify } from './processes.js';
 import type { Recording, ReplayOptions } from './replay.js';
 import { missingRequirement } from './requirements.js';
@@ -28,7 +28,6 @@ import {
   isLabName,
   type LabState,
   linkSocketPath,
-  namespacePath,
   readState,
   updateState,
 } from './state.js';
@@ -42,12 +41,6 @@ import {
   topologies,
   type UplinkSpec,
 } from './topologies.js';
-
-/** What an uplink's emulated link does; both directions alike where `out` (towards the provider) and `in` say nothing else. */
-export interface LinkOptions extends Partial<LinkProfile> {
-  readonly out?: Partial<LinkProfile>;
-  readonly in?: Partial<LinkProfile>;
-}
 
 export interface LabOptions {
   /** lower-case letters, digits, dashes; namespaces are called `br-NAME-NODE`. Default: topology and a random number */
@@ -109,7 +102,13 @@ export class Lab {
     createState(stateDir, state);
     const lab = new Lab(state, stateDir);
     try {
-      await lab.#build(options, tieToProcess);
+      await buildLab(state, stateDir, {
+        ...options,
+        tieToProcess,
+        onJanitor: (janitor) => {
+          lab.#janitor = janitor;
+        },
+      });
     } catch (error) {
       await lab.destroy();
       throw error;
@@ -243,51 +242,6 @@ export class Lab {
     return filesDir(this.stateDir, this.name);
   }
 
-  async #build(options: LabOptions, tieToProcess: boolean): Promise<void> {
-    const janitor = startHelper({
-      module: 'janitor',
-      args: [this.stateDir, this.name],
-      namespace: null,
-      logPath: join(this.#filesDir, 'janitor.log'),
-    });
-    this.#janitor = janitor.child;
-    const namespaces = Object.values(this.#namespaces);
-    await run(['ip', '-batch', '-'], { input: namespaces.map((name) => `netns add ${name}\n`).join('') });
-    const links = linkEnds(this.topology).map(({ uplink, a, b }, at) => {
-      const { out, in: back, ...both } = options.links?.[uplink] ?? {};
-      const spec = this.uplink(uplink);
-      const end = ({ node, device }: { node: string; device: string }) => ({
-        namespacePath: namespacePath(this.ns(node)),
-        device,
-      });
-      const arg: LinkProcessOptions = {
-        a: end(a),
-        b: end(b),
-        socketPath: linkSocketPath(this.stateDir, this.name, uplink),
-        out: { ...spec.out, ...both, ...out },
-        in: { ...spec.in, ...both, ...back },
-        seed: (options.seed ?? 1) + 1000 * at,
-      };
-      const logPath = join(this.#filesDir, `${uplink}.log`);
-      return { uplink, ...startHelper({ module: 'link-process', args: [JSON.stringify(arg)], namespace: null, logPath }) };
-    });
-    const cables = cableCommands(this.topology, this.#namespaces).map((line) => `${line}\n`);
-    const settled = await Promise.allSettled([
-      run(['ip', '-batch', '-'], { input: cables.join('') }),
-      janitor.ready,
-      ...links.map((link) => link.ready),
-    ]);
-    this.#update((state) => ({ ...state, links: identities(links) }));
-    for (const result of settled) if (result.status === 'rejected') throw result.reason;
-    await Promise.all(
-      Object.keys(this.#namespaces).map((node) => this.exec(node, ['sh', '-es'], { input: nodeScript(this.topology, node) })),
-    );
-    this.#update((state) => ({ ...state, complete: true }));
-    if (tieToProcess) return;
-    await Promise.all([janitor.child, ...links.map((link) => link.child)].map(releaseTether));
-    this.#janitor = null;
-  }
-
   async #inForce(change: () => Promise<number>): Promise<InForce> {
     const askedAtMs = monotonicMs();
     return { askedAtMs, ...momentAt(await change()) };
@@ -313,15 +267,6 @@ export class Lab {
     this.ns(name);
     return this.topology.nodes[name] ?? { forwards: false, interfaces: [], loopback: [], routes: [], masqueradeOn: [] };
   }
-}
-
-function identities(links: readonly { uplink: string; child: ChildProcess }[]): LabState['links'] {
-  return Object.fromEntries(
-    links.flatMap(({ uplink, child }) => {
-      const identity = child.pid === undefined ? null : identify(child.pid);
-      return identity === null ? [] : [[uplink, identity]];
-    }),
-  );
 }
 
 function findUplink(topology: Topology, name: string): UplinkSpec {

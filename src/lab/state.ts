@@ -93,9 +93,17 @@ export function findState(stateDir: string, name: string): LabState | null {
   } catch {
     return null;
   }
-  const state: LabState = JSON.parse(text);
+  const state = parseState(text, statePath(stateDir, name));
   if (state.version !== 1) throw new LabError(`${statePath(stateDir, name)} is of another version of Backroute`);
   return state;
+}
+
+function parseState(text: string, path: string): LabState {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new LabError(`${path} is damaged`, 'remove its namespaces with `ip netns del`, then the file');
+  }
 }
 
 export function listLabs(stateDir: string): string[] {
