@@ -80,6 +80,15 @@ function decodeMultipath(family: Family, value: Buffer): Nexthop[] {
   return nexthops;
 }
 
+/** The nexthops of RTA_MULTIPATH without what comes and goes with the link (dead, linkdown): the kernel refuses those flags. */
+function withoutState(multipath: Buffer): Buffer {
+  const kept = Buffer.from(multipath);
+  for (let at = 0; kept.length - at >= 8; at += align4(kept.readUInt16LE(at))) {
+    kept[at + 2] = (kept[at + 2] ?? 0) & nl.RTNH_F_ONLINK;
+  }
+  return kept;
+}
+
 /** Throws a MalformedError. Null for a family other than IPv4 and IPv6. */
 export function decodeRoute(body: Buffer): RouteState | null {
   need(body, RTMSG_LENGTH, 'route message');
@@ -95,6 +104,7 @@ export function decodeRoute(body: Buffer): RouteState | null {
   let prefsrc: string | null = null;
   let multipath: Nexthop[] | null = null;
   let expires = false;
+  let nexthopObject = false;
   const rest: Buffer[] = [];
   if (sourceLength !== 0 || type === 'other') {
     rest.push(attributeBytes(REST_HEADER, Buffer.from([sourceLength, type === 'other' ? rtmType : 0])));
@@ -124,6 +134,11 @@ export function decodeRoute(body: Buffer): RouteState | null {
         break;
       case nl.RTA.multipath:
         multipath = decodeMultipath(family, value);
+        // A nexthop object (named before its hops) stands for them: the kernel takes one or the other.
+        if (!nexthopObject) rest.push(attributeBytes(attribute, withoutState(value)));
+        break;
+      case nl.RTA.nhId:
+        nexthopObject = true;
         rest.push(attributeBytes(attribute, value));
         break;
       case nl.RTA.cacheinfo:
@@ -241,11 +256,7 @@ export function encodeRoute(messageType: number, flags: number, sequence: number
       message.attribute(nl.RTA.multipath, encodeMultipath(family, route.nexthops));
     }
   }
-  for (const { type, value } of rest) {
-    // A dump shows the nexthop object's resolved hops as well; the kernel takes one or the other.
-    if (type === nl.RTA.multipath && has(nl.RTA.nhId)) continue;
-    message.attribute(type, value);
-  }
+  for (const { type, value } of rest) message.attribute(type, value);
   return message.finish();
 }
 

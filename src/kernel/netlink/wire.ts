@@ -80,7 +80,7 @@ export function parseStatus(message: Message, kind: 'error' | 'done'): { errno: 
     if (kind === 'done') return { errno: 0, text: null };
     throw new MalformedError('error message without a number');
   }
-  const errno = -body.readInt32LE(0);
+  const errno = 0 - body.readInt32LE(0);
   let offset = 4;
   if (kind === 'error') {
     need(body, 4 + HEADER_LENGTH, 'error message');
