@@ -67,7 +67,7 @@ export function readSource(text: string, file: string): SourceResult {
     lineCounter: lines,
     uniqueKeys: false,
     prettyErrors: false,
-    logLevel: 'silent',
+    logLevel: 'error',
   });
   if (document.errors.length > 0) {
     const problems = document.errors.slice(0, MAX_SYNTAX_ERRORS).map((error): Problem => {

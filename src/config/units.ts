@@ -62,7 +62,8 @@ export function duration(bounds: Bounds): Reader<number> {
   return (text) => {
     if (!DURATION.test(text)) return bad(DURATION_WANTED, DURATION_EXAMPLES, durationHint(text));
     const number = Number.parseFloat(text);
-    const ms = number * (UNIT_MS[text.replace(/^[0-9.]+/, '')] ?? Number.NaN);
+    // To the microsecond: 526341.357 s is not 526341356.99999994 ms.
+    const ms = round(number * (UNIT_MS[text.replace(/^[0-9.]+/, '')] ?? Number.NaN));
     return within(ms, bounds, formatDuration);
   };
 }
