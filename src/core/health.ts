@@ -57,8 +57,8 @@ export function assessHealth(former: Verdict, evidence: Evidence, config: Degrad
   switch (evidence.detector) {
     case 'idle':
     case 'starting':
-      // A path that was down stays so until its burst answers; any other waits for its first verdict.
-      return former.health === 'down' ? former : { health: 'unknown', reason: 'starting' };
+      // Nothing is known anew: what was known last stands until the first burst has its verdict.
+      return former;
     case 'silent':
     case 'recovering':
       if (former.health === 'down' || former.health === 'unknown' || evidence.patienceOver)

@@ -2,9 +2,9 @@
  * The one view of everything, for `status`, the control socket and later the HTTP API: built from the engine's objects,
  * deciding nothing.
  */
+import type { FamilyChoice } from './choice.js';
 import { type Config, probeMark, tableOf } from './config.js';
 import { formatDuration } from './describe.js';
-import type { FamilyState } from './engine.js';
 import type { FamilyView, PathView, StatusView, TargetView, UplinkView } from './messages.js';
 import { type Admin, reasonText } from './model.js';
 import type { Path } from './path.js';
@@ -14,7 +14,7 @@ export interface ViewSource {
   readonly now: number;
   readonly wallMs: (monotonicMs: number) => number;
   readonly config: Config;
-  readonly families: readonly FamilyState[];
+  readonly families: readonly FamilyChoice[];
   readonly paths: readonly Path[];
   readonly adminOf: (uplink: string) => Admin;
   /** sentences of the keeper */
@@ -45,7 +45,7 @@ export function buildView(source: ViewSource): StatusView {
   };
 }
 
-function familyView(family: FamilyState, source: ViewSource): FamilyView {
+function familyView(family: FamilyChoice, source: ViewSource): FamilyView {
   return {
     family: family.family,
     active: family.active,
@@ -56,7 +56,7 @@ function familyView(family: FamilyState, source: ViewSource): FamilyView {
 }
 
 /** Failback that will come if nothing changes. */
-function nextSwitch(family: FamilyState, source: ViewSource): { readonly uplink: string; readonly inMs: number } | null {
+function nextSwitch(family: FamilyChoice, source: ViewSource): { readonly uplink: string; readonly inMs: number } | null {
   if (source.paths.some((p) => source.adminOf(p.uplink.name) === 'forced')) return null;
   for (const path of source.paths.filter((p) => p.family === family.family)) {
     if (path.uplink.name === family.active) return null;

@@ -1,0 +1,202 @@
+/**
+ * All paths of a configuration: built, rebuilt on reload with the state of the unchanged ones, found in the kernel's links,
+ * and allowed to probe while the kernel steers them. Knows which probe belongs to which path. Decides nothing about health
+ * or choice.
+ */
+import type { Agenda } from './agenda.js';
+import { type Config, probeMark, tableOf } from './config.js';
+import type { KernelState } from './kernel.js';
+import type { SavedState, Surroundings } from './messages.js';
+import type { Family, PathKey } from './model.js';
+import { sameAddress, splitZone } from './net.js';
+import { Path, type PathPort } from './path.js';
+import type { ProbeAsk } from './probe.js';
+import { assignSlots } from './slots.js';
+import type { Target } from './target.js';
+
+export interface PathSetPort {
+  readonly agenda: Agenda;
+  readonly around: Surroundings;
+  send(ask: ProbeAsk): void;
+  /** the sockets of this path are stale */
+  forget(path: PathKey): void;
+  assess(path: Path, nowMs: number): void;
+  suspected(path: Path, nowMs: number): void;
+  /** keep this name resolved; gives the last good address */
+  wantName(name: string, family: Family): string | null;
+}
+
+export class PathSet {
+  readonly #port: PathSetPort;
+  readonly #restored: SavedState | null;
+  readonly #paths = new Map<PathKey, Path>();
+  /** which path a probe under way belongs to */
+  readonly #owners = new Map<number, Path>();
+  #slots: ReadonlyMap<string, number> = new Map();
+  #config: Config;
+  #nextProbeId = 1;
+
+  constructor(config: Config, restored: SavedState | null, port: PathSetPort) {
+    this.#config = config;
+    this.#restored = restored;
+    this.#port = port;
+  }
+
+  get slots(): ReadonlyMap<string, number> {
+    return this.#slots;
+  }
+
+  /** In order of preference. */
+  all(): readonly Path[] {
+    return [...this.#paths.values()];
+  }
+
+  of(family: Family): readonly Path[] {
+    return this.all().filter((p) => p.family === family);
+  }
+
+  get(uplink: string, family: Family): Path | undefined {
+    return this.#paths.get(`${uplink}/${family}`);
+  }
+
+  /** Builds the paths of a configuration; those whose probing it does not change go on as they are. */
+  build(config: Config, nowMs: number): void {
+    this.#config = config;
+    this.#slots = assignSlots(
+      config.uplinks.map((u) => u.name),
+      this.#slots,
+      this.#restored?.slots ?? {},
+    );
+    const former = new Map(this.#paths);
+    this.#paths.clear();
+    for (const uplink of config.uplinks) {
+      for (const { family } of uplink.gateways) {
+        const same = former.get(`${uplink.name}/${family}`);
+        if (same?.sameProbing(uplink)) {
+          former.delete(same.key);
+          same.uplink = uplink;
+          this.#paths.set(same.key, same);
+          continue;
+        }
+        const path = new Path(uplink, family, this.#slots.get(uplink.name) ?? 0, this.#pathPort(), nowMs);
+        path.holdDown = { failures: this.#failuresOf(path, nowMs), goodSinceMs: null };
+        this.#paths.set(path.key, path);
+      }
+    }
+    for (const gone of former.values()) {
+      gone.dispose();
+      this.forget(gone);
+    }
+    for (const path of this.#paths.values()) {
+      for (const name of path.names()) {
+        const address = this.#port.wantName(name, path.family);
+        if (address !== null) path.resolved(name, [address]);
+      }
+    }
+  }
+
+  /** The path that asked, once per probe. */
+  take(id: number): Path | null {
+    const path = this.#owners.get(id) ?? null;
+    this.#owners.delete(id);
+    return path;
+  }
+
+  forget(path: Path): void {
+    this.#port.forget(path.key);
+    // Their probes end without an outcome.
+    for (const [id, owner] of this.#owners) if (owner === path) this.#owners.delete(id);
+  }
+
+  /** Looks for every gateway in a new snapshot. */
+  locate(state: KernelState, nowMs: number): void {
+    for (const path of this.#paths.values()) {
+      const sibling = this.get(path.uplink.name, path.family === 4 ? 6 : 4);
+      const faultBefore = path.linkFault;
+      const moved = path.locate(state, sibling?.interface ?? null);
+      if (moved || (faultBefore !== null && path.linkFault === null)) this.forget(path);
+      if (moved) path.detector.stop();
+      if (faultBefore !== path.linkFault || path.verdict.health === 'unknown') this.#port.assess(path, nowMs);
+    }
+  }
+
+  /** An event near a path asks for a look at once: its addresses changed, or its gateway's neighbour entry failed. */
+  recheck(before: KernelState, after: KernelState, nowMs: number): void {
+    for (const path of this.#paths.values()) if (touches(path, before, after)) path.detector.recheck(nowMs);
+  }
+
+  /** Probes leave only while rule, table and guard of their path are known to stand: otherwise they could take another way. */
+  steer(steered: (family: Family, table: number) => boolean, nowMs: number): void {
+    for (const path of this.#paths.values()) {
+      path.steered = steered(path.family, tableOf(this.#config.kernel, path.slot));
+      path.probeIfPossible(nowMs);
+    }
+  }
+
+  /** @returns whether any path took the address */
+  resolved(name: string, family: Family, address: string): boolean {
+    const changed = this.of(family).filter((path) => path.resolved(name, [address]));
+    for (const path of changed) {
+      this.forget(path);
+      path.detector.stop();
+    }
+    return changed.length > 0;
+  }
+
+  #pathPort(): PathPort {
+    return {
+      agenda: this.#port.agenda,
+      random: this.#port.around.random,
+      ask: (path, target, giveUpMs) => this.#ask(path, target, giveUpMs),
+      changed: (path, nowMs) => this.#port.assess(path, nowMs),
+      suspected: (path, nowMs) => this.#port.suspected(path, nowMs),
+    };
+  }
+
+  #ask(path: Path, target: Target, giveUpMs: number): number {
+    const id = this.#nextProbeId;
+    this.#nextProbeId += 1;
+    this.#owners.set(id, path);
+    const mark = probeMark(this.#config.kernel, path.slot);
+    this.#port.send({
+      id,
+      path: path.probePath(mark, this.#deviceOf(path)),
+      question: target.spec.question,
+      address: splitZone(target.spec.address ?? '')[0],
+      giveUpMs,
+    });
+    return id;
+  }
+
+  /** The device a probe is bound to, where the uplink has it for itself. */
+  #deviceOf(path: Path): string | null {
+    for (const other of this.#paths.values()) {
+      if (other !== path && other.family === path.family && other.interface === path.interface) return null;
+    }
+    return path.interface;
+  }
+
+  /** Failures of an earlier run that good time has not forgiven since. */
+  #failuresOf(path: Path, nowMs: number): number {
+    const remembered = this.#restored?.failures[path.key];
+    if (remembered === undefined) return 0;
+    const forgiven = Math.floor((this.#port.around.wallMs(nowMs) - remembered.lastWallMs) / path.uplink.holdDown.decayMs);
+    return Math.max(0, remembered.count - Math.max(0, forgiven));
+  }
+}
+
+function touches(path: Path, before: KernelState, after: KernelState): boolean {
+  return addressesOf(path, before) !== addressesOf(path, after) || (gatewayFailed(path, after) && !gatewayFailed(path, before));
+}
+
+function addressesOf(path: Path, state: KernelState): string {
+  const mine = state.addresses.filter((a) => a.ifindex === path.ifindex && a.family === path.family);
+  return mine.map((a) => `${a.address}/${a.prefixLength}`).join(' ');
+}
+
+function gatewayFailed(path: Path, state: KernelState): boolean {
+  const gateway = path.gateway === null ? null : splitZone(path.gateway)[0];
+  return state.neighbours.some(
+    (n) => n.ifindex === path.ifindex && n.state === 'failed' && gateway !== null && sameAddress(n.address, gateway),
+  );
+}
