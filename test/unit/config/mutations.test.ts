@@ -144,7 +144,7 @@ test(`a broken file is told with lines (seed ${seed})`, () => {
         assert.ok(problem.line >= 1 && problem.line <= count && problem.column >= 1, formatProblem(problem));
       }
     }),
-    { seed, numRuns: 1500 },
+    { seed, numRuns: 500 },
   );
 });
 
@@ -161,6 +161,6 @@ test(`any text at all is borne (seed ${seed})`, () => {
         assert.ok(!result.ok && result.problems.length > 0);
       },
     ),
-    { seed, numRuns: 1500 },
+    { seed, numRuns: 500 },
   );
 });

@@ -1,0 +1,181 @@
+/** A configuration against a machine: a kernel state made by hand. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseConfig } from '../../../src/config/parse.js';
+import { formatProblem } from '../../../src/config/problem.js';
+import { checkAgainstSystem } from '../../../src/config/system.js';
+import type { AddressState, KernelState, LinkState, RouteState, RuleState } from '../../../src/core/kernel.js';
+import type { Family } from '../../../src/core/model.js';
+
+function link(index: number, name: string, more: Partial<LinkState> = {}): LinkState {
+  return { index, name, adminUp: true, carrier: true, loopback: name === 'lo', pointToPoint: false, ...more };
+}
+
+function address(ifindex: number, text: string, prefixLength: number): AddressState {
+  const family: Family = text.includes(':') ? 6 : 4;
+  return { ifindex, family, address: text, prefixLength, peer: null, tentative: false };
+}
+
+function route(table: number, destination: string, protocol: number, ifindex: number, gateway: string | null): RouteState {
+  const family: Family = destination.includes(':') ? 6 : 4;
+  const nexthops = [{ ifindex, gateway, onlink: false }];
+  return {
+    family,
+    table,
+    destination,
+    type: 'unicast',
+    protocol,
+    metric: 0,
+    tos: 0,
+    scope: gateway === null ? 253 : 0,
+    prefsrc: null,
+    nexthops,
+    expires: false,
+    rest: '',
+  };
+}
+
+function rule(priority: number, table: number, protocol: number, more: Partial<RuleState> = {}): RuleState {
+  return { family: 4, priority, table, mark: 0, mask: 0, protocol, other: false, ...more };
+}
+
+/** lo, a LAN on eth0 (routes known), a second network on eth1 (address only), ppp0, and eth9 without addresses. */
+const MACHINE: KernelState = {
+  links: [link(1, 'lo'), link(2, 'eth0'), link(3, 'eth1'), link(4, 'ppp0', { pointToPoint: true }), link(9, 'eth9')],
+  addresses: [
+    address(1, '127.0.0.1', 8),
+    address(2, '192.168.1.2', 24),
+    address(2, 'fe80::2', 64),
+    address(3, '10.0.0.2', 30),
+    address(3, '2001:db8:1::2', 64),
+  ],
+  routes: [
+    route(254, '192.168.1.0/24', 2, 2, null),
+    route(254, 'fe80::/64', 2, 2, null),
+    route(254, 'default', 16, 2, '192.168.1.1'),
+  ],
+  rules: [rule(0, 255, 2), rule(32766, 254, 2)],
+  neighbours: [],
+  sysctls: {},
+  nft: null,
+};
+
+const NAMES: Readonly<Record<string, readonly string[]>> = {
+  near: ['192.168.1.7', 'fe80::7'],
+  far: ['203.0.113.7'],
+  six: ['2001:db8:1::1'],
+};
+
+function check(text: string, state: KernelState = MACHINE): string[] {
+  const result = parseConfig(text, 'f');
+  assert.ok(result.ok, result.ok ? '' : result.problems.map(formatProblem).join('\n'));
+  return checkAgainstSystem(result.config, state, (name) => NAMES[name] ?? [], result.source).map(formatProblem);
+}
+
+const one = (uplink: string): string => `uplinks:\n  a: {${uplink}}\n`;
+
+test('a configuration that fits says nothing', () => {
+  assert.deepEqual(
+    check(`uplinks:
+  fast: {gateway: 192.168.1.253, targets: [203.0.113.1]}
+  backup: {gateway: near}
+  third: {gateway: 10.0.0.1, gateway6: "2001:db8:1::1", interface: eth1}
+  six: {gateway6: fe80::9%eth0}
+  dial: {gateway: 198.51.100.1, interface: ppp0}
+`),
+    [],
+  );
+});
+
+test('a gateway on no connected network is an error that names the networks', () => {
+  assert.deepEqual(check(one('gateway: 192.168.2.1')), [
+    'f:2: uplinks.a.gateway: found "192.168.2.1"; this gateway is on no connected network. Connected are 10.0.0.2/30 on eth1, 192.168.1.0/24 on eth0.',
+  ]);
+  assert.deepEqual(check(one('gateway: 192.168.1.1, interface: eth1')), [
+    'f:2: uplinks.a.gateway: found "192.168.1.1"; this gateway is on no network of eth1. Connected are 10.0.0.2/30 on eth1.',
+  ]);
+});
+
+test('what may yet come is a warning', () => {
+  assert.deepEqual(check(one('gateway: 192.168.2.1, interface: wan7')), [
+    'f:2: warning: uplinks.a.interface: found "wan7"; there is no such interface now; it may come. There are eth0, eth1, ppp0, eth9.',
+  ]);
+  assert.match(
+    check(one('gateway: 192.168.2.1, interface: eth9')).join(),
+    /warning: .*on no network of eth9\. There is no IPv4 network there yet/,
+  );
+  assert.match(check(one('gateway: far')).join(), /warning: uplinks\.a\.gateway: found "far \(203\.0\.113\.7\)"/);
+  assert.match(check(one('gateway: nobody')).join(), /warning: .*no IPv4 address now/);
+  assert.match(check(one('gateway: six')).join(), /warning: .*no IPv4 address now/);
+  assert.deepEqual(check(one('gateway6: six')), []);
+});
+
+test('the same way out under two names', () => {
+  assert.match(
+    check('uplinks:\n  a: {gateway: near}\n  b: {gateway: 192.168.1.7}\n').join(),
+    /^f:3: uplinks\.b\.gateway: .*uplink a has the same gateway on eth0/,
+  );
+  assert.match(
+    check('uplinks:\n  a: {gateway: 192.168.1.7}\n  b: {gateway: 192.168.1.7, interface: eth0}\n').join(),
+    /uplink a has the same gateway on eth0/,
+  );
+});
+
+test('a link-local gateway behind a name needs an interface', () => {
+  assert.match(check(one('gateway6: near')).join(), /^f:2: uplinks\.a\.gateway6: found "near \(fe80::7\)"; .*Add interface/);
+  assert.deepEqual(check(one('gateway6: near, interface: eth0')), []);
+});
+
+test('our own addresses are neither gateways nor targets', () => {
+  assert.match(check(one('gateway: 192.168.1.2')).join(), /address of this machine itself/);
+  assert.match(
+    check(one('gateway: 192.168.1.1, targets: [203.0.113.1, 10.0.0.2]')).join(),
+    /^f:2: uplinks\.a\.targets\[1\]: found "10\.0\.0\.2"; .*this machine itself/,
+  );
+});
+
+test('a target on a connected network is a warning, told where it stands', () => {
+  const found = check('defaults:\n  targets: [192.168.1.77]\nuplinks:\n  a: {gateway: 192.168.1.1}\n');
+  assert.deepEqual(found, [
+    'f:2: warning: defaults.targets[0]: found "192.168.1.77"; this target is on the connected network 192.168.1.0/24. It proves nothing of the way beyond the gateway.',
+  ]);
+});
+
+test('numbers that others use', () => {
+  const own = one('gateway: 192.168.1.1');
+  const rules = (...more: RuleState[]): KernelState => ({ ...MACHINE, rules: [...MACHINE.rules, ...more] });
+  const routes = (...more: RouteState[]): KernelState => ({ ...MACHINE, routes: [...MACHINE.routes, ...more] });
+  assert.match(
+    check(own, rules(rule(705, 100, 4))).join(),
+    /kernel\.rule-base: found "700"; rule 705, made by static \(protocol 4\), stands among ours\. Choose another rule-base/,
+  );
+  assert.match(
+    check(own, rules(rule(5000, 7110, 0))).join(),
+    /kernel\.table-base: found "7100"; rule 5000, made by unspec .* uses table 7110/,
+  );
+  assert.match(
+    check(own, rules(rule(5000, 51820, 4, { mark: 0x1000000, mask: 0xff000000 }))).join(),
+    /mark-mask: .*0x1000000\/0xff000000/,
+  );
+  assert.match(check(own, routes(route(7163, 'default', 4, 2, '192.168.1.9'))).join(), /table 7163 holds a route made by static/);
+  assert.match(
+    check(own, routes(route(254, '10.9.0.0/16', 110, 2, '192.168.1.9'))).join(),
+    /warning: kernel\.protocol: .*10\.9\.0\.0\/16/,
+  );
+});
+
+test('what an earlier run of ours left is no collision', () => {
+  const state: KernelState = {
+    ...MACHINE,
+    rules: [...MACHINE.rules, rule(700, 7100, 110, { mark: 0x41000000, mask: 0x7f000000 })],
+    routes: [...MACHINE.routes, route(7100, 'default', 110, 2, '192.168.1.1'), route(254, 'default', 110, 2, '192.168.1.1')],
+  };
+  assert.deepEqual(check(one('gateway: 192.168.1.1'), state), []);
+});
+
+test('without the file, problems carry no line', () => {
+  const result = parseConfig(one('gateway: 192.168.2.1'), 'f');
+  assert.ok(result.ok);
+  const [problem] = checkAgainstSystem(result.config, MACHINE, () => []);
+  assert.equal(problem?.line, 0);
+});
