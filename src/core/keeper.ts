@@ -5,7 +5,7 @@
 import type { KernelNumbers } from './config.js';
 import { type Difference, differ, mainDefaults, sameRoute, sameRule } from './diff.js';
 import type { KernelOp, KernelState, OpResult, RouteState } from './kernel.js';
-import { applyOp } from './kernel-model.js';
+import { Ledger } from './ledger.js';
 import type { HistoryRecord, RestoreMemory } from './messages.js';
 import type { Family } from './model.js';
 import { FIRST_METRIC, makePlan, type Plan, type PlanInput } from './plan.js';
@@ -27,22 +27,24 @@ export interface KeeperPort {
 export class Keeper {
   readonly #port: KeeperPort;
   readonly #limit = new RepairLimit();
-  #state: KernelState | null = null;
+  readonly #ledger = new Ledger(opKey);
   #plan: Plan | null = null;
   #memory: RestoreMemory;
   /** refusals told, by operation: each is told once until it works */
   readonly #refused = new Map<string, string>();
   #retryAtMs = Number.NEGATIVE_INFINITY;
   #rationTold = false;
+  /** a repair waits for its ration */
+  #deferred = false;
 
   constructor(memory: RestoreMemory, port: KeeperPort) {
     this.#memory = memory;
     this.#port = port;
   }
 
-  /** The kernel as last read, with everything applied since. */
+  /** The kernel as last read, with everything applied or handed out since. */
   get state(): KernelState | null {
-    return this.#state;
+    return this.#ledger.state;
   }
 
   get memory(): RestoreMemory {
@@ -54,14 +56,19 @@ export class Keeper {
     return [...this.#refused.values()];
   }
 
+  /** Routes, rules or sysctls are handed out and nobody knows yet what became of them. */
+  get applying(): boolean {
+    return this.#ledger.pending.some((op) => op.op !== 'nft-table');
+  }
+
   rationed(nowMs: number): boolean {
     return this.#limit.rationed(nowMs);
   }
 
   /** Takes a fresh snapshot in. Nothing is changed yet: `reconcile` does that, once the paths have looked at it too. */
   see(state: KernelState): void {
-    if (this.#state === null) this.#firstLook(state);
-    this.#state = state;
+    if (this.#ledger.state === null) this.#firstLook(state);
+    this.#ledger.read(state);
   }
 
   /**
@@ -71,7 +78,7 @@ export class Keeper {
    * @param seenAnew the snapshot is new: what differs from the last plan is somebody else's doing
    */
   reconcile(input: PlanInput, numbers: KernelNumbers, seenAnew: boolean, nowMs: number): void {
-    const state = this.#state;
+    const state = this.#ledger.state;
     if (state === null) return;
     const plan = makePlan(input, state);
     const difference = differ(state, plan, numbers);
@@ -82,11 +89,14 @@ export class Keeper {
       this.#plan = plan;
       return;
     }
-    const drift = seenAnew && before !== null ? this.#driftOf(state, before, plan, numbers) : null;
+    const drift = (seenAnew || this.#deferred) && before !== null ? this.#driftOf(state, before, plan, numbers) : null;
+    this.#deferred = false;
     if (drift !== null) {
-      const waitMs = drift.missing ? 0 : this.#limit.waitMs(nowMs);
+      // A new plan is no quarrel: a switch does not wait for a ration.
+      const waitMs = drift.missing || before === null || !samePlan(before, plan) ? 0 : this.#limit.waitMs(nowMs);
       if (waitMs > 0) {
         if (!this.#rationTold) this.#tellRation();
+        this.#deferred = true;
         this.#port.wakeAt(nowMs + waitMs);
         return;
       }
@@ -107,6 +117,7 @@ export class Keeper {
 
   /** @returns the routes that the kernel refused */
   applied(results: readonly OpResult[], nowMs: number): RouteState[] {
+    this.#ledger.settled(results);
     const refusedRoutes: RouteState[] = [];
     for (const result of results) {
       const key = opKey(result.op);
@@ -136,7 +147,7 @@ export class Keeper {
 
   /** Whether rule, table route and guard of a slot stand: only then may a probe leave. */
   steered(family: Family, table: number): boolean {
-    const state = this.#state;
+    const state = this.#ledger.state;
     const plan = this.#plan;
     if (state === null || plan === null) return false;
     const routes = plan.tables.filter((r) => r.family === family && r.table === table);
@@ -153,7 +164,7 @@ export class Keeper {
 
   /** What is not asked for any more is not refused any more. */
   #forgetOldRefusals(ops: readonly KernelOp[]): void {
-    const asked = new Set(ops.map(opKey));
+    const asked = new Set([...ops, ...this.#ledger.pending].map(opKey));
     for (const key of this.#refused.keys()) if (!asked.has(key)) this.#refused.delete(key);
   }
 
@@ -170,9 +181,17 @@ export class Keeper {
   #remember(difference: Difference): void {
     let memory = this.#memory;
     for (const route of difference.displaced) {
-      // A client that renews its lease puts a new route in the place of its old one: the newest is what it wants back.
+      // A client that renews its lease puts a new route in the place of its old one: the newest is what it wants back. One
+      // that stands beside ours was meant to stand beside its older ones too.
+      const beside = !difference.ops.some((op) => op.op === 'route-replace' && samePlaceInMain(op.route, route));
       const former = memory.routes.find(
-        (r) => r.family === route.family && r.metric === route.metric && r.protocol === route.protocol && sameLinks(r, route),
+        (r) =>
+          sameRoute(r, route) ||
+          (!beside &&
+            r.family === route.family &&
+            r.metric === route.metric &&
+            r.protocol === route.protocol &&
+            sameLinks(r, route)),
       );
       const known = former !== undefined && sameRoute(former, route);
       memory = { ...memory, routes: [...memory.routes.filter((r) => r !== former), route] };
@@ -200,8 +219,8 @@ export class Keeper {
   }
 
   #apply(ops: readonly KernelOp[]): void {
-    // From now on the state is what these make of it; a refused one is corrected by the snapshot that follows.
-    for (const op of ops) if (this.#state !== null) this.#state = applyOp(this.#state, op).state;
+    // From now on the state is what these make of it; what is refused is taken back with the result.
+    this.#ledger.handedOut(ops);
     this.#port.apply(ops);
   }
 
@@ -212,13 +231,20 @@ export class Keeper {
     plan: Plan,
     numbers: KernelNumbers,
   ): { missing: boolean; record: HistoryRecord } | null {
-    // Only what is still wanted and was there by the last plan: routes that fell with their link are no drift.
-    const lostDefaults = before.defaults.filter((w) => plan.defaults.some((p) => sameRoute(p, w)) && !standsFirst(state, w));
+    // Only what is still wanted and was there by the last plan: routes that fell with their link are no drift, nor is what
+    // the kernel never accepted.
+    const stood = (route: RouteState): boolean => !this.#refused.has(opKey({ op: 'route-replace', route }));
+    const lostDefaults = before.defaults.filter(
+      (w) => stood(w) && plan.defaults.some((p) => sameRoute(p, w)) && !standsFirst(state, w),
+    );
     const lostTables = before.tables.filter(
-      (w) => plan.tables.some((p) => sameRoute(p, w)) && !state.routes.some((r) => sameRoute(r, w)),
+      (w) => stood(w) && plan.tables.some((p) => sameRoute(p, w)) && !state.routes.some((r) => sameRoute(r, w)),
     );
     const lostRules = before.rules.filter(
-      (w) => plan.rules.some((p) => sameRule(p, w)) && !state.rules.some((r) => sameRule(r, w)),
+      (w) =>
+        !this.#refused.has(opKey({ op: 'rule-add', rule: w })) &&
+        plan.rules.some((p) => sameRule(p, w)) &&
+        !state.rules.some((r) => sameRule(r, w)),
     );
     const intruders = plan.defaults.flatMap((w) =>
       mainDefaults(state, w.family).filter((r) => r.metric === w.metric && !sameRoute(r, w) && r.protocol !== numbers.protocol),
@@ -226,7 +252,8 @@ export class Keeper {
     const first = lostDefaults.find((w) => w.metric === FIRST_METRIC[w.family]);
     const intruder = intruders.find((r) => r.family === (first?.family ?? r.family)) ?? intruders[0];
     if (lostDefaults.length + lostTables.length + lostRules.length + intruders.length === 0) return null;
-    const missing = first !== undefined && intruder === undefined;
+    // An intruder behind our place does not fill it.
+    const missing = first !== undefined && !intruders.some((r) => r.family === first.family && r.metric === first.metric);
     const text =
       intruder !== undefined
         ? `${protocolName(intruder.protocol)} put its own default route in our place: repaired`
@@ -271,6 +298,10 @@ function record(
 function standsFirst(state: KernelState, wanted: RouteState): boolean {
   const first = mainDefaults(state, wanted.family).find((r) => r.metric === wanted.metric);
   return first !== undefined && sameRoute(first, wanted);
+}
+
+function samePlaceInMain(a: RouteState, b: RouteState): boolean {
+  return a.family === b.family && a.table === b.table && a.metric === b.metric && a.destination === b.destination;
 }
 
 function sameLinks(a: RouteState, b: RouteState): boolean {
