@@ -1,6 +1,6 @@
 /**
  * A child process for the kernel adapter's tests: watches, and answers one word a line on its standard input. It exists to
- * be stopped, continued and ended in every way, which the test's own process cannot be.
+ * be stopped, continued and ended in every way, and to work beside the test's own process, which cannot do that to itself.
  */
 import { createInterface } from 'node:readline';
 import { RtnlKernel } from '../../src/kernel/kernel.js';
@@ -19,6 +19,38 @@ kernel.watch((change) => {
 });
 say({ ready: true });
 
+/** Replaces the default route of main again and again, by eth0 and by eth0.5 in turn. */
+async function toggle(family: 4 | 6): Promise<{ refused: number }> {
+  const gateways = family === 4 ? ['192.168.1.1', '10.1.0.1'] : ['2001:db8:1::1', '2001:db8:2::1'];
+  let refused = 0;
+  for (let round = 0; round < 2000; round++) {
+    const nexthop = { ifindex: 10 + (round % 2), gateway: gateways[round % 2] ?? null, onlink: false };
+    const [result] = await kernel.apply([
+      {
+        op: 'route-replace',
+        route: {
+          family,
+          table: 254,
+          destination: 'default',
+          type: 'unicast',
+          protocol: 177,
+          metric: family === 4 ? 0 : 1,
+          tos: 0,
+          scope: 0,
+          prefsrc: null,
+          nexthops: [nexthop],
+          expires: false,
+          rest: '',
+        },
+      },
+    ]);
+    if (result?.ok !== true) refused++;
+    // About one a millisecond: packets pass before, during and after each.
+    if (round % 4 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  return { refused };
+}
+
 const lines = createInterface({ input: process.stdin });
 lines.on('line', async (word) => {
   if (word === 'count') say({ changes, lost, cpuMs: process.cpuUsage().user / 1000 + process.cpuUsage().system / 1000 });
@@ -26,6 +58,7 @@ lines.on('line', async (word) => {
     const state = await kernel.snapshot(request);
     say({ table: state.routes.filter((route) => route.table === 1000).length });
   }
+  if (word === 'toggle 4' || word === 'toggle 6') say(await toggle(word === 'toggle 4' ? 4 : 6));
   if (word === 'throw') throw new Error('thrown on purpose');
   if (word === 'exit') process.exit(7);
   if (word === 'close') {

@@ -3,8 +3,11 @@
  * so that the adapter under test needs no wrapper; children that it starts live there too. Everything made here is removed
  * on every way out of the process.
  */
-import { execFileSync } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
+import { createInterface, type Interface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
 
 const CLONE_NEWNET = 0x40000000;
@@ -84,5 +87,25 @@ export async function eventually<T>(
     if (answer !== null && answer !== false) return answer;
     if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+const AGENT = fileURLToPath(new URL('./kernel-agent.js', import.meta.url));
+
+/** A child with a watching kernel adapter in the present namespace; see kernel-agent.ts for the words it knows. */
+export class Agent {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly #lines: Interface;
+  constructor() {
+    this.child = spawn(process.execPath, [AGENT]);
+    this.#lines = createInterface({ input: this.child.stdout });
+  }
+  async ask(word: string | null): Promise<Record<string, unknown>> {
+    const answer = once(this.#lines, 'line');
+    if (word !== null) this.child.stdin.write(`${word}\n`);
+    return JSON.parse(String((await answer)[0])) as Record<string, unknown>;
+  }
+  ready(): Promise<Record<string, unknown>> {
+    return this.ask(null);
   }
 }

@@ -1,17 +1,13 @@
 /** The kernel's notifications against a real kernel: latency, relevance, floods, stops, and every way out of the process. */
 import assert from 'node:assert/strict';
-import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { createInterface, type Interface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import type { KernelChange, RouteState } from '../../src/core/kernel.js';
 import { RtnlKernel } from '../../src/kernel/kernel.js';
-import { enterTestNamespace, eventually, needsRoot, type TestNamespace } from './kernel-namespace.js';
-
-const AGENT = fileURLToPath(new URL('./kernel-agent.js', import.meta.url));
+import { Agent, enterTestNamespace, eventually, needsRoot, type TestNamespace } from './kernel-namespace.js';
 
 function defaultRoute(gateway: string, metric: number, table = 254): RouteState {
   return {
@@ -28,23 +24,6 @@ function defaultRoute(gateway: string, metric: number, table = 254): RouteState 
     expires: false,
     rest: '',
   };
-}
-
-class Agent {
-  readonly child: ChildProcessWithoutNullStreams;
-  readonly #lines: Interface;
-  constructor() {
-    this.child = spawn(process.execPath, [AGENT]);
-    this.#lines = createInterface({ input: this.child.stdout });
-  }
-  async ask(word: string | null): Promise<Record<string, unknown>> {
-    const answer = once(this.#lines, 'line');
-    if (word !== null) this.child.stdin.write(`${word}\n`);
-    return JSON.parse(String((await answer)[0])) as Record<string, unknown>;
-  }
-  ready(): Promise<Record<string, unknown>> {
-    return this.ask(null);
-  }
 }
 
 describe('kernel watcher', { skip: needsRoot }, () => {

@@ -42,6 +42,15 @@ export function setReceiveBuffer(fd: number, bytes: number): void {
   }
 }
 
+/** Kernels before 4.20 lack one or the other; without them texts are missing and dumps unfiltered, nothing worse. */
+function setOption(fd: number, option: number): void {
+  try {
+    libc.setsockoptInt(fd, SOL_NETLINK, option, 1);
+  } catch (error) {
+    if (!(error instanceof KernelError && error.errno === 'ENOPROTOOPT')) throw error;
+  }
+}
+
 /** Builds a request with the flags and the sequence number that the session gives. */
 export type RequestBuilder = (sequence: number, flags: number) => Buffer;
 
@@ -57,9 +66,7 @@ export class RequestSession {
       libc.bind(fd, netlinkAddress());
       // Connected to the kernel: no other process can put messages into our answers.
       libc.connect(fd, netlinkAddress());
-      for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
-        libc.setsockoptInt(fd, SOL_NETLINK, option, 1);
-      }
+      for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) setOption(fd, option);
       setReceiveBuffer(fd, RECEIVE_BUFFER_BYTES);
       const timeout = Buffer.alloc(16);
       timeout.writeBigInt64LE(BigInt(TIMEOUT_SECONDS), 0);
