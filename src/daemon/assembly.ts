@@ -12,6 +12,7 @@ import type { Kernel, OpResult } from '../core/kernel.js';
 import type { SavedState, Surroundings } from '../core/messages.js';
 import type { Prober } from '../core/probe.js';
 import { EventJournal } from '../history/journal.js';
+import { ensureWritable, LOCK_FILE, loadState, StateStore } from '../history/state-store.js';
 import { RtnlKernel } from '../kernel/kernel.js';
 import { type FileLock, lockFile, lockHolder } from '../kernel/lock.js';
 import { kernelSockets } from '../kernel/sockets.js';
@@ -23,9 +24,6 @@ import { Loop } from './loop.js';
 import { systemLookup } from './name-resolver.js';
 import { Recorder } from './recorder.js';
 import { StartError } from './start-error.js';
-import { ensureWritable, loadState, StateStore } from './state-store.js';
-
-export const LOCK_FILE = 'lock';
 
 export interface Places {
   readonly configPath: string;

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import type { Answer, ApiBackend, HealthView } from '../api/backend.js';
 import { answers, type ControlSocket, openControlSocket, SOCKET_FILE } from '../api/server.js';
+import { PROGRAM_VERSION } from '../api/version.js';
 import type { Config } from '../core/config.js';
 import { describeRecord } from '../core/describe.js';
 import type { OpResult } from '../core/kernel.js';
@@ -21,7 +22,6 @@ import {
   requireNetAdmin,
 } from './assembly.js';
 import { type ExitCode, StartError } from './start-error.js';
-import { PROGRAM_VERSION } from './version.js';
 
 export interface RunOptions extends Places {
   readonly dryRun: boolean;

@@ -6,8 +6,8 @@ import type { KernelNumbers } from '../core/config.js';
 import type { Kernel, KernelChange, KernelOp, KernelState, OpResult, RouteState, SnapshotRequest } from '../core/kernel.js';
 import { applyOp } from '../core/kernel-model.js';
 import type { Family } from '../core/model.js';
+import { describeOp } from '../core/op-text.js';
 import type { ProbeAsk, Prober } from '../core/probe.js';
-import { describeOp } from './op-text.js';
 
 const MAIN_TABLE = 254;
 /** Replayed over each snapshot; one per object, so a long run does not grow. */

@@ -273,7 +273,12 @@ export class Loop {
       .apply(ops)
       .then(
         (results) => this.post({ type: 'ops-applied', results }),
-        (error: unknown) => this.#trouble.add('apply', error),
+        (error: unknown) => {
+          this.#trouble.add('apply', error);
+          // The engine counts on an answer to every apply.
+          const message = error instanceof Error ? error.message : String(error);
+          this.post({ type: 'ops-applied', results: ops.map((op) => ({ op, ok: false, errno: 'EIO', message })) });
+        },
       )
       .finally(() => {
         this.#applying -= 1;

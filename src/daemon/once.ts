@@ -7,9 +7,9 @@ import { answers, SOCKET_FILE } from '../api/server.js';
 import type { Config, UplinkConfig } from '../core/config.js';
 import type { SavedState, StatusView } from '../core/messages.js';
 import { pathKey } from '../core/model.js';
+import { loadState } from '../history/state-store.js';
 import { assemble, holderOf, lockStateDir, type Places, readConfig, requireNetAdmin } from './assembly.js';
 import { type ExitCode, StartError } from './start-error.js';
-import { loadState } from './state-store.js';
 
 /** Verdicts are due within 2 s; a first lookup of a name may take longer. */
 const VERDICT_MS = 10_000;
@@ -57,10 +57,10 @@ async function judgeOnce(config: Config, stateDir: string, warnings: readonly st
     for (const warning of warnings) log.write('warning', warning);
     loop.start();
     const untilMs = performance.now() + VERDICT_MS;
-    while (!engine.settled(performance.now()) && fatal === null && performance.now() < untilMs) {
+    while (!engine.settled() && fatal === null && performance.now() < untilMs) {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
-    const settled = engine.settled(performance.now());
+    const settled = engine.settled();
     await loop.stop(null);
     const view = engine.view(performance.now());
     if (fatal !== null) throw fatal;

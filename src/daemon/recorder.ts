@@ -45,9 +45,11 @@ export class Recorder {
 
   /** Never throws, never waits. */
   record(record: HistoryRecord): void {
-    const entry: HistoryEntry = { wallMs: this.#parts.wallMs(), ...record };
+    // The monotonic clock has fractions that nobody wants to read.
+    const durationMs = record.durationMs === null ? null : Math.round(record.durationMs);
+    const entry: HistoryEntry = { wallMs: this.#parts.wallMs(), ...record, durationMs };
     const sinks: (() => void)[] = [
-      () => this.#parts.log.write(record.severity, describeRecord(record), fieldsOf(record)),
+      () => this.#parts.log.write(record.severity, describeRecord(record), fieldsOf({ ...record, durationMs })),
       () => this.#textFile?.append(plainLine(record, localTime(entry.wallMs))),
       () => this.#parts.journal.append(entry),
       ...[...this.#followers].map((follower) => () => follower(entry)),

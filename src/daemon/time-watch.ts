@@ -26,7 +26,7 @@ export class TimeWatch {
   #wallOffsetMs: number;
   #uptimeOffsetMs: number;
   #uptimeAskedMs: number;
-  #toldDueMs: number | null = null;
+  #toldUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -40,9 +40,11 @@ export class TimeWatch {
   check(dueMs: number | null): readonly Stall[] {
     const now = this.#clock.now();
     const stalls: Stall[] = [];
-    if (dueMs !== null && dueMs !== this.#toldDueMs && now - dueMs > STALL_MS) {
-      this.#toldDueMs = dueMs;
-      stalls.push({ cause: 'process-stalled', fromMs: dueMs, toMs: now });
+    // Several wake-ups may have been missed in one stall: it is told once.
+    const fromMs = Math.max(dueMs ?? now, this.#toldUntilMs);
+    if (now - fromMs > STALL_MS) {
+      this.#toldUntilMs = now;
+      stalls.push({ cause: 'process-stalled', fromMs, toMs: now });
     }
     const wallOffsetMs = this.#clock.wallMs() - now;
     const wallJumpMs = Math.abs(wallOffsetMs - this.#wallOffsetMs);

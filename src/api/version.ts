@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 
 export const PROGRAM_VERSION: string = readVersion();
 
-/** From dist/src/daemon/ up to the package. */
+/** From dist/src/api/ up to the package. */
 function readVersion(): string {
   try {
     const value: unknown = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import type { SavedState } from '../core/messages.js';
 
 export const STATE_FILE = 'state.json';
+/** flock(2): one writer of the network at a time per state directory. */
+export const LOCK_FILE = 'lock';
 
 export class StateStore {
   readonly #path: string;

@@ -1,0 +1,110 @@
+/**
+ * The command line as commander sees it. Each verb loads what it needs when it is asked for: a `status` must not wait for
+ * netlink, nor `run` for tables. Knows no verb's inside.
+ */
+import { Command } from 'commander';
+import { PROGRAM_VERSION } from '../api/version.js';
+import { ExitError } from './exit-error.js';
+import type { Io } from './io.js';
+import { type PlaceOptions, type Places, placesOf } from './places.js';
+import { addLab } from './verbs/lab.js';
+import type { Verb } from './verbs/orders.js';
+
+const EXIT_CODES = `
+Exit codes: 0 done, 1 other failure, 2 the config has problems, 3 the kernel or a permission says no, 4 no daemon runs.
+Places may also be named by BACKROUTE_CONFIG, BACKROUTE_STATE_DIR and BACKROUTE_RUN_DIR.`;
+
+/** @param done told the exit code of verbs that have one of their own */
+export function createProgram(io: Io, environment: NodeJS.ProcessEnv, done: (exitCode: number) => void): Command {
+  const program = new Command('backroute')
+    .exitOverride()
+    .enablePositionalOptions()
+    .description('moves the default route to the best working uplink, and back')
+    .version(PROGRAM_VERSION)
+    .addHelpText('after', EXIT_CODES)
+    .configureOutput({ writeOut: io.out, writeErr: io.err })
+    .showHelpAfterError('(see backroute --help)');
+
+  // Before the verb and after it: both places are natural.
+  const withPlaces = (command: Command): Command =>
+    command
+      .option('--config <file>', 'the configuration (default: /etc/backroute/backroute.yaml)')
+      .option('--state-dir <dir>', 'what outlives the process (default: /var/lib/backroute)')
+      .option('--run-dir <dir>', 'the control socket (default: /run/backroute)');
+  withPlaces(program);
+  const verb = (name: string, description: string): Command => withPlaces(program.command(name).description(description));
+  const places = (options: PlaceOptions): Places => placesOf({ ...program.opts<PlaceOptions>(), ...options }, environment);
+
+  verb('run', 'watch the uplinks and move the default route, in the foreground')
+    .option('--dry-run', 'print each change and make none')
+    .action(async (options: PlaceOptions & { dryRun?: boolean }) => {
+      const { run } = await import('./verbs/run.js');
+      done(await run(places(options), options));
+    });
+  verb('once', 'one verdict on every uplink, switch if needed, and end: for cron').action(async (options: PlaceOptions) => {
+    const { once } = await import('./verbs/run.js');
+    done(await once(places(options), io));
+  });
+  verb('check', 'validate the config and tell what would be detected how fast')
+    .option('--json', 'for programs')
+    .action(async (options: PlaceOptions & { json?: boolean }) => {
+      const { check } = await import('./verbs/check.js');
+      await check(places(options), options, io);
+    });
+  verb('status', 'what is active, why and since when')
+    .option('--json', 'for programs')
+    .option('--watch', 'again every second')
+    .action(async (options: PlaceOptions & { json?: boolean; watch?: boolean }) => {
+      const { status } = await import('./verbs/status.js');
+      await status(places(options), options, io);
+    });
+  verb('events', 'what happened')
+    .option('--follow', 'and what happens from now on')
+    .option('--json', 'one object a line')
+    .option('--limit <number>', 'the latest this many', wholeNumber, 20)
+    .action(async (options: PlaceOptions & { follow?: boolean; json?: boolean; limit: number }) => {
+      const { events } = await import('./verbs/events.js');
+      await events(places(options), options, io);
+    });
+  for (const [name, description] of [
+    ['force', 'use this uplink whatever its health, until `auto`'],
+    ['disable', 'never use this uplink, until `enable` or `auto`'],
+    ['enable', 'undo `disable`'],
+  ] as const satisfies readonly (readonly [Verb, string])[]) {
+    verb(name, description)
+      .argument('<uplink>')
+      .action(async (uplink: string, options: PlaceOptions) => {
+        const { order } = await import('./verbs/orders.js');
+        await order(places(options), name, uplink, io);
+      });
+  }
+  verb('auto', 'let the probes decide again: nothing forced, nothing disabled').action(async (options: PlaceOptions) => {
+    const { order } = await import('./verbs/orders.js');
+    await order(places(options), 'auto', null, io);
+  });
+  verb('reload', 'read the config again; one that does not validate changes nothing').action(async (options: PlaceOptions) => {
+    const { reload } = await import('./verbs/orders.js');
+    await reload(places(options), io);
+  });
+  verb('cleanup', 'take everything of backroute out of the kernel and put back what was there before')
+    .option('--dry-run', 'print each change and make none')
+    .action(async (options: PlaceOptions & { dryRun?: boolean }) => {
+      const { cleanup } = await import('./verbs/cleanup.js');
+      await cleanup(places(options), options, io);
+    });
+  verb('doctor', 'look for what would hurt on this machine, each with its remedy')
+    .option('--fix', 'apply the safe remedies (sysctls)')
+    .option('--json', 'for programs')
+    .action(async (options: PlaceOptions & { fix?: boolean; json?: boolean }) => {
+      const { doctor } = await import('./verbs/doctor.js');
+      done(await doctor(places(options), options, io));
+    });
+  addLab(program, io);
+  return program;
+}
+
+function wholeNumber(text: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value <= 1_000)) throw new ExitError(1, `--limit: '${text}' is not a whole number from 0 to 1000`);
+  return value;
+}
