@@ -13,17 +13,26 @@ import { type Candidate, selectUplink } from './selector.js';
 
 /** All uplinks silent within this span of each other: the fault is probably on our side. */
 const TOGETHER_MS = 5_000;
+/** At start the verdicts are waited for so long: the first one in is not always that of the best uplink. */
+const START_PATIENCE_MS = 1_500;
 
 export class FamilyChoice {
   readonly family: Family;
   active: string | null = null;
   reason: Reason = 'starting';
   sinceMs: number;
+  #bornMs: number;
   #localTold = false;
 
   constructor(family: Family, nowMs: number) {
     this.family = family;
     this.sinceMs = nowMs;
+    this.#bornMs = nowMs;
+  }
+
+  begin(nowMs: number): void {
+    this.sinceMs = nowMs;
+    this.#bornMs = nowMs;
   }
 
   /**
@@ -72,7 +81,8 @@ export class FamilyChoice {
   choose(paths: readonly Path[], adminOf: (uplink: string) => Admin, state: KernelState, nowMs: number): HistoryRecord[] {
     const records: HistoryRecord[] = [];
     const candidates = paths.map((p) => candidateOf(p, adminOf(p.uplink.name), nowMs));
-    const choice = selectUplink(candidates, this.active, mainDefaults(state, this.family).length > 0);
+    const hasDefault = mainDefaults(state, this.family).length > 0;
+    const choice = selectUplink(candidates, this.active, hasDefault, nowMs - this.#bornMs < START_PATIENCE_MS);
     const local = this.#localFault(
       paths.filter((p) => adminOf(p.uplink.name) !== 'disabled'),
       nowMs,

@@ -51,8 +51,6 @@ export class Engine {
   /** whether probes may leave is to be looked at anew */
   #steer = false;
   #save = false;
-  /** route operations handed out whose results are not back */
-  #applying = 0;
   #now = 0;
 
   constructor(config: Config, surroundings: Surroundings, saved: SavedState | null) {
@@ -74,10 +72,7 @@ export class Engine {
     const sameBoot = saved !== null && saved.restore.bootId === surroundings.bootId;
     const memory = sameBoot ? saved.restore : { bootId: surroundings.bootId, routes: [], sysctls: {}, hadDefault: [] };
     this.#keeper = new Keeper(memory, {
-      apply: (ops) => {
-        if (ops.some((op) => op.op !== 'nft-table')) this.#applying += 1;
-        this.#emit({ type: 'apply', ops });
-      },
+      apply: (ops) => this.#emit({ type: 'apply', ops }),
       record: (record) => this.#record(record),
       remembered: () => {
         this.#save = true;
@@ -93,7 +88,7 @@ export class Engine {
   /** The first effects. Nothing is changed in the kernel before it has been read once. */
   start(now: number): Effect[] {
     this.#now = now;
-    for (const family of this.#families) family.sinceMs = now;
+    for (const family of this.#families) family.begin(now);
     this.#build(now);
     this.#emit({ type: 'read-kernel', request: this.snapshotRequest() });
     this.#every(SLOW_READ_MS, now, () => this.#emit({ type: 'read-kernel', request: this.snapshotRequest() }));
@@ -143,6 +138,7 @@ export class Engine {
           const kept = last === null ? 'it has no address yet' : `its last address ${last} is kept`;
           this.#tell('name', 'warning', `${event.name} does not resolve (${event.error}): ${kept}`);
         }
+        for (const path of this.#paths.of(event.family)) path.nameFailed(event.name, now);
         break;
       case 'stopping':
         this.#tell('stopping', 'info', 'stopping: the routes stay as they are');
@@ -269,6 +265,7 @@ export class Engine {
 
   #adopt(state: KernelState, now: number): void {
     for (const family of this.#families) {
+      if (family.active !== null) continue;
       const former = this.#restored?.active[family.family];
       const record = family.adopt(
         state,
@@ -294,7 +291,6 @@ export class Engine {
         });
       }
     }
-    if (results.some((r) => r.op.op !== 'nft-table')) this.#applying = Math.max(0, this.#applying - 1);
     this.#steer = true;
     if (results.some((r) => !r.ok)) this.#emit({ type: 'read-kernel', request: this.snapshotRequest() });
     this.#choose = true;
@@ -398,7 +394,11 @@ export class Engine {
     if (address === null) return;
     this.#tell('name', 'info', `${name} is ${address}`);
     if (!this.#paths.resolved(name, family, address)) return;
-    if (this.#keeper.state !== null) this.#paths.locate(this.#keeper.state, now);
+    if (this.#keeper.state !== null) {
+      this.#paths.locate(this.#keeper.state, now);
+      // The default found at start may be through the very gateway whose name is known only now.
+      this.#adopt(this.#keeper.state, now);
+    }
     this.#plan = true;
     this.#choose = true;
   }
@@ -448,7 +448,7 @@ export class Engine {
         this.#steer = true;
       }
     }
-    if (this.#steer && this.#applying === 0) {
+    if (this.#steer && !this.#keeper.applying) {
       this.#steer = false;
       this.#paths.steer((family, table) => this.#keeper.steered(family, table), now);
     }

@@ -14,6 +14,9 @@ import type { ProbePath } from './probe.js';
 import type { Target, TargetAddress } from './target.js';
 import { placeGateway } from './topology.js';
 
+/** So long a gateway's name may take before its path counts as down. */
+const NAME_PATIENCE_MS = 1_000;
+
 export interface PathPort {
   readonly agenda: Agenda;
   readonly random: () => number;
@@ -45,6 +48,9 @@ export class Path {
   /** the kernel takes routes through it */
   connected = false;
   linkFault: Reason | null = 'no-address';
+  /** the gateway's name has been asked for, and the answer may still come */
+  #awaitsName = false;
+  readonly #changed: (nowMs: number) => void;
   /** rule, table and guard stand in the kernel: a probe cannot take another way */
   steered = false;
   /** no choice before this time: the kernel has just refused its route */
@@ -64,6 +70,15 @@ export class Path {
     if (gateway === undefined) throw new Error(`uplink ${uplink.name} has no IPv${family} gateway`);
     this.#gatewayHost = gateway.host;
     this.gateway = gateway.host.kind === 'address' ? gateway.host.address : null;
+    this.#changed = (at) => port.changed(this, at);
+    if (this.gateway === null) {
+      this.#awaitsName = true;
+      port.agenda.at(nowMs + NAME_PATIENCE_MS, (at) => {
+        if (!this.#awaitsName) return;
+        this.#awaitsName = false;
+        this.#changed(at);
+      });
+    }
     const detectorPort: DetectorPort = {
       agenda: port.agenda,
       random: port.random,
@@ -101,6 +116,7 @@ export class Path {
     };
     if (this.#gatewayHost.kind === 'name' && this.#gatewayHost.name === name) {
       this.gateway = pick(this.gateway);
+      this.#awaitsName = false;
       const asked = this.detector.gateway ?? this.detector.targets[0];
       if (asked !== undefined) asked.spec.address = this.gateway;
     }
@@ -112,6 +128,13 @@ export class Path {
     });
     if (changed) this.detector.addressesChanged();
     return changed;
+  }
+
+  /** Somebody said that the name does not resolve: no use in waiting for it any longer. */
+  nameFailed(name: string, nowMs: number): void {
+    if (!this.#awaitsName || this.#gatewayHost.kind !== 'name' || this.#gatewayHost.name !== name) return;
+    this.#awaitsName = false;
+    this.#changed(nowMs);
   }
 
   /** Looks for the gateway in a new snapshot. @returns whether the path now is on another link than before */
@@ -175,7 +198,7 @@ export class Path {
     const to = assessHealth(
       from,
       {
-        linkFault: this.linkFault,
+        linkFault: this.#awaitsName ? null : this.linkFault,
         detector: this.detector.state,
         patienceOver: patienceEndsMs !== null && nowMs >= patienceEndsMs,
         silentReason: this.detector.reason,

@@ -24,7 +24,7 @@ export interface ProbeAsk {
   readonly question: TargetQuestion;
   /** resolved address of the target (or of its server, for dns) */
   readonly address: string;
-  /** nothing is expected after this time: resources are given back. The engine's own deadline is far earlier */
+  /** so long after the ask nothing is expected any more: resources are given back. The engine's own deadline is far earlier */
   readonly giveUpMs: number;
 }
 

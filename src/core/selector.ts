@@ -30,8 +30,14 @@ export interface Choice {
  * @param candidates in order of preference
  * @param active the present choice; null at start when the kernel's default belongs to none of ours
  * @param hasDefault whether the kernel has a default route at all: without one an unproven uplink is better than nothing
+ * @param mayWait at start: what the kernel does already may go on until a more preferred uplink has its first verdict
  */
-export function selectUplink(candidates: readonly Candidate[], active: string | null, hasDefault: boolean): Choice {
+export function selectUplink(
+  candidates: readonly Candidate[],
+  active: string | null,
+  hasDefault: boolean,
+  mayWait = false,
+): Choice {
   const forced = candidates.find((c) => c.admin === 'forced');
   if (forced !== undefined) return { uplink: forced.uplink, reason: 'forced' };
 
@@ -49,6 +55,10 @@ export function selectUplink(candidates: readonly Candidate[], active: string | 
   // The present choice is not good. One that has been proven over its hold-down goes before one that has only just come back.
   const next = good.find((c) => c.held) ?? good[0];
   if (current === undefined) {
+    const awaited = candidates.findIndex((c) => c.health === 'unknown' && c.admin !== 'disabled');
+    if (next !== undefined && hasDefault && mayWait && awaited >= 0 && awaited < rank(candidates, next)) {
+      return { uplink: null, reason: 'starting' };
+    }
     if (next !== undefined) return { uplink: next.uplink, reason: 'answers' };
     if (hasDefault && candidates.some((c) => c.health === 'unknown')) return { uplink: null, reason: 'starting' };
     const any = usable.find((c) => c.health === 'degraded') ?? usable.find((c) => c.health === 'unknown') ?? usable[0];
