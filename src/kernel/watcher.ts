@@ -12,7 +12,7 @@ import { netlinkAddress, openRouteSocket, SOL_NETLINK, setReceiveBuffer } from '
 import { forEachMessage, MalformedError } from './netlink/wire.js';
 
 const NETLINK_ADD_MEMBERSHIP = 1;
-/** Holds some 10,000 route notifications: a stopped daemon outlives a routing daemon's restart without losing any. */
+/** The kernel doubles it; some 20,000 route notifications fit: a stopped daemon outlives a routing daemon's restart without losing any. */
 const RECEIVE_BUFFER_BYTES = 8 * 1024 * 1024;
 /** Largest single notification (a link with all its attributes is some 2 KiB). */
 const DATAGRAM_BYTES = 32 * 1024;

@@ -4,7 +4,7 @@ import { before, describe, test } from 'node:test';
 import type { KernelOp, KernelState, OpResult, RouteState, RuleState } from '../../src/core/kernel.js';
 import type { Family } from '../../src/core/model.js';
 import { RtnlKernel } from '../../src/kernel/kernel.js';
-import { enterTestNamespace, needsRoot, type TestNamespace } from './kernel-namespace.js';
+import { enterTestNamespace, eventually, needsRoot, type TestNamespace } from './kernel-namespace.js';
 
 const OURS = 177;
 const kernel = new RtnlKernel();
@@ -245,6 +245,21 @@ describe('kernel adapter', { skip: needsRoot }, () => {
       await must({ op: 'route-delete', route: seen });
     }
     for (const id of [9, 7, 8, 60]) namespace.ip(`nexthop del id ${id}`);
+  });
+
+  test('a multipath default with one cable out is put back too, and looks the same meanwhile', async () => {
+    clear();
+    namespace.ip('route add default nexthop via 192.168.1.1 dev eth0 weight 3 nexthop via 10.1.0.1 dev eth0.5');
+    const [whole] = await defaults();
+    assert.ok(whole);
+    namespace.peerIp('link set p1 down');
+    await eventually('carrier lost', async () => (await read()).links.some((link) => link.name === 'eth0.5' && !link.carrier));
+    assert.deepEqual(await defaults(), [whole]);
+    await must({ op: 'route-delete', route: whole });
+    await must({ op: 'route-add', route: whole });
+    assert.deepEqual(await defaults(), [whole]);
+    namespace.peerIp('link set p1 up');
+    await eventually('carrier back', async () => (await read()).links.some((link) => link.name === 'eth0.5' && link.carrier));
   });
 
   test('main full of routes: only what is asked for comes back, fast', async () => {

@@ -1,7 +1,7 @@
 /**
  * Makes the golden files beside this one anew: what the kernel of this machine says of a namespace full of odd routes,
- * rules and addresses. Run as root: `node dist/test/golden/netlink/capture.js test/golden/netlink`; then let biome format them and read the
- * difference of the .json files as carefully as code. Not a test.
+ * rules and addresses. Run as root: `node dist/test/golden/netlink/capture.js test/golden/netlink`; then let biome format
+ * them and read the difference of the .json files as carefully as code. Not a test.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
