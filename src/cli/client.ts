@@ -1,5 +1,6 @@
 /** Asks the daemon over its control socket. Knows the wire, not what the answers mean. */
 import { type IncomingMessage, request } from 'node:http';
+import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { ExitError } from './exit-error.js';
 
@@ -76,4 +77,17 @@ function explain(error: NodeJS.ErrnoException, socketPath: string): Error {
     default:
       return new ExitError(1, `${socketPath}: ${error.message}`);
   }
+}
+
+/** True when somebody accepts connections there. */
+export function answersOnSocket(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ path: socketPath });
+    const done = (alive: boolean): void => {
+      socket.destroy();
+      resolve(alive);
+    };
+    socket.once('connect', () => done(true));
+    socket.once('error', (error: NodeJS.ErrnoException) => done(error.code === 'EACCES'));
+  });
 }

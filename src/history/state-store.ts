@@ -76,8 +76,8 @@ export interface LoadedState {
   readonly problem: string | null;
 }
 
-/** Never rejects: a damaged state costs memory of the past, not the start. */
-export async function loadState(stateDir: string): Promise<LoadedState> {
+/** Never rejects: a damaged state costs memory of the past, not the start. `putAside`: who only looks, changes nothing. */
+export async function loadState(stateDir: string, { putAside = true } = {}): Promise<LoadedState> {
   const path = join(stateDir, STATE_FILE);
   let text: string;
   try {
@@ -88,6 +88,7 @@ export async function loadState(stateDir: string): Promise<LoadedState> {
   }
   const saved = parseSaved(text);
   if (saved !== null) return { saved, problem: null };
+  if (!putAside) return { saved: null, problem: `${path} is damaged` };
   // Kept for a person to look at: it may name the routes that cleanup should put back.
   await rename(path, `${path}.damaged`).catch(() => undefined);
   return { saved: null, problem: `${path} is damaged: put aside as ${STATE_FILE}.damaged, starting without memory` };

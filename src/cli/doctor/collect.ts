@@ -1,0 +1,184 @@
+/** Gathers the doctor's facts from the machine: kernel, /proc, nft, the config. Judges nothing and changes nothing. */
+import { execFile } from 'node:child_process';
+import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { loadConfig } from '../../config/load.js';
+import { formatProblem } from '../../config/problem.js';
+import { checkAgainstSystem } from '../../config/system.js';
+import { type Config, type KernelNumbers, MAX_UPLINKS, tableOf } from '../../core/config.js';
+import type { Kernel, KernelState } from '../../core/kernel.js';
+import type { Family } from '../../core/model.js';
+import { sysctlKeys } from '../../core/plan.js';
+import { placeGateway } from '../../core/topology.js';
+import { LOCK_FILE, loadState } from '../../history/state-store.js';
+import { RtnlKernel } from '../../kernel/kernel.js';
+import { lockHolder } from '../../kernel/lock.js';
+import { readProtocolNames } from '../../kernel/names.js';
+import { answersOnSocket } from '../client.js';
+import { type Places, socketPath } from '../places.js';
+import type { Facts, PathFact, ProcessFact, ProgramFact, RulesetFact } from './facts.js';
+import { askTargets, resolveHost } from './probe-targets.js';
+import { readRuleset } from './ruleset.js';
+
+const FORWARDING = ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding'];
+/** Programs that make default routes, by /proc/PID/comm, which holds 15 letters: proc_pid_comm(5). */
+const ROUTE_MAKERS = [
+  'NetworkManager',
+  'systemd-network',
+  'dhclient',
+  'dhcpcd',
+  'udhcpc',
+  'pppd',
+  'connmand',
+  'zebra',
+  'bird',
+  'keepalived',
+];
+const FULL_NAMES: Readonly<Record<string, string>> = { 'systemd-network': 'systemd-networkd' };
+const NFT_MS = 10_000;
+
+/** @throws KernelError when the kernel cannot be read */
+export async function collectFacts(places: Places): Promise<Facts> {
+  const loaded = await loadConfig(places.configPath);
+  const config = loaded.ok ? loaded.config : null;
+  const tools = { nft: isInstalled('nft'), ip: isInstalled('ip') };
+  const kernel = new RtnlKernel();
+  try {
+    const addresses = config === null ? new Map<string, readonly string[]>() : await gatewayNames(config);
+    const first = await snapshot(kernel, config, [], tools.nft);
+    const paths = config === null ? [] : placePaths(config, first, addresses);
+    const state = await snapshot(kernel, config, [...new Set(paths.map((path) => path.interface))], tools.nft);
+    const { saved } = await loadState(places.stateDir, { putAside: false });
+    const process = processFact('self', globalThis.process.pid, globalThis.process.getegid?.() ?? 0);
+    return {
+      config,
+      configProblems: loaded.ok ? [] : loaded.problems.map(formatProblem),
+      systemProblems: loaded.ok
+        ? checkAgainstSystem(loaded.config, state, (name) => addresses.get(name) ?? [name], loaded.source).map((problem) => ({
+            severity: problem.severity,
+            text: formatProblem(problem),
+          }))
+        : [],
+      kernel: state,
+      paths,
+      process,
+      daemon: await findDaemon(places),
+      tools,
+      programs: findPrograms(),
+      protocols: readProtocolNames(),
+      ruleset: tools.nft ? await listRuleset() : null,
+      legacyNat: hasLegacyNat(),
+      targets: config === null ? [] : await askTargets(config, state, paths, saved?.slots ?? {}, tools.ip),
+    };
+  } finally {
+    await kernel.close();
+  }
+}
+
+function snapshot(kernel: Kernel, config: Config | null, interfaces: readonly string[], nft: boolean): Promise<KernelState> {
+  const tablesOf = (numbers: KernelNumbers): number[] => Array.from({ length: MAX_UPLINKS }, (_, slot) => tableOf(numbers, slot));
+  return kernel.snapshot({
+    tables: config === null ? [] : tablesOf(config.kernel),
+    sysctls: [...sysctlKeys(interfaces), ...FORWARDING],
+    nft,
+  });
+}
+
+async function gatewayNames(config: Config): Promise<Map<string, readonly string[]>> {
+  const hosts = config.uplinks.flatMap((uplink) => uplink.gateways);
+  const found = await Promise.all(
+    hosts.map(async ({ host, family }) =>
+      host.kind === 'name' ? ([[host.name, await resolveHost(host, family)]] as const) : [],
+    ),
+  );
+  const merged = new Map<string, readonly string[]>();
+  for (const [name, addresses] of found.flat()) merged.set(name, [...(merged.get(name) ?? []), ...addresses]);
+  return merged;
+}
+
+function placePaths(config: Config, state: KernelState, addresses: ReadonlyMap<string, readonly string[]>): PathFact[] {
+  const found = config.uplinks.flatMap((uplink) => {
+    let hint: string | null = null;
+    return uplink.gateways.flatMap(({ family, host }) => {
+      const gateway = host.kind === 'address' ? host.address : addresses.get(host.name)?.find((address) => isOf(address, family));
+      if (gateway === undefined) return [];
+      const { link } = placeGateway(state, { family, gateway, wanted: uplink.interface, lastKnown: null, hint });
+      if (link === null) return [];
+      hint = link.name;
+      return [{ uplink: uplink.name, family, gateway, interface: link.name }];
+    });
+  });
+  return found.map((path) => ({
+    ...path,
+    shared: found.some(
+      (other) => other.uplink !== path.uplink && other.family === path.family && other.interface === path.interface,
+    ),
+  }));
+}
+
+function isOf(address: string, family: Family): boolean {
+  return address.includes(':') === (family === 6);
+}
+
+function processFact(which: string, pid: number, gid: number): ProcessFact {
+  const status = readText(`/proc/${which}/status`);
+  const capabilities = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
+  const has = (bit: bigint): boolean => ((capabilities >> bit) & 1n) === 1n;
+  const groups = /^Gid:\s+\d+\s+(\d+)/m.exec(status)?.[1];
+  // capabilities(7): CAP_NET_ADMIN 12, CAP_NET_RAW 13
+  return { pid, gid: groups === undefined ? gid : Number(groups), netAdmin: has(12n), netRaw: has(13n) };
+}
+
+async function findDaemon(places: Places): Promise<ProcessFact | null> {
+  if (!(await answersOnSocket(socketPath(places)))) return null;
+  const pid = lockHolder(join(places.stateDir, LOCK_FILE));
+  return pid === null ? null : processFact(String(pid), pid, 0);
+}
+
+function findPrograms(): ProgramFact[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      const comm = readText(`/proc/${pid}/comm`).trim();
+      return ROUTE_MAKERS.includes(comm) ? [{ name: FULL_NAMES[comm] ?? comm, pid: Number(pid) }] : [];
+    });
+}
+
+function isInstalled(tool: string): boolean {
+  // sbin is not in every user's PATH.
+  const directories = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  return directories.some((directory) => {
+    try {
+      accessSync(join(directory, tool), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+function listRuleset(): Promise<RulesetFact | null> {
+  return new Promise((resolve) => {
+    execFile('nft', ['-j', 'list', 'ruleset'], { timeout: NFT_MS, maxBuffer: 64 << 20 }, (error, stdout) => {
+      if (error !== null) return resolve(null);
+      try {
+        resolve(readRuleset(JSON.parse(stdout)));
+      } catch {
+        resolve(null);
+      }
+    });
+  });
+}
+
+/** The old iptables registers its tables here; iptables-nft does not. */
+function hasLegacyNat(): boolean {
+  return /^nat$/m.test(readText('/proc/net/ip_tables_names'));
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
