@@ -2,14 +2,13 @@
  * Makes what a lab's state file announces: namespaces, cables, link processes, addresses, routes. Whoever calls it has claimed the
  * name and takes down what is left when this rejects.
  */
-import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { perfectLink } from './emulator.js';
-import { startHelper } from './helper-process.js';
+import { type StartedHelper, startHelper } from './helper-process.js';
 import type { LinkOptions } from './link-options.js';
 import type { LinkProcessOptions } from './link-process.js';
 import { cableCommands, type LinkEnds, linkEnds, nodeScript } from './plan.js';
-import { identify } from './processes.js';
+import { identify, type ProcessIdentity } from './processes.js';
 import { run } from './run.js';
 import { filesDir, type LabState, linkSocketPath, namespacePath, updateState } from './state.js';
 import { releaseTether } from './tether.js';
@@ -18,31 +17,32 @@ import { topologies, type UplinkSpec } from './topologies.js';
 export interface BuildOptions {
   readonly links?: Readonly<Record<string, LinkOptions>>;
   readonly seed?: number;
-  /** false: the lab is released at the end and lives on its own */
-  readonly tieToProcess: boolean;
-  /** who takes the lab down when we die; called before anything is made, and with null once the lab is released */
-  readonly onJanitor: (janitor: ChildProcess | null) => void;
 }
 
-interface StartedLink {
+/**
+ * Starts the program that takes the lab down should we die. To be called before the name is claimed, so that there is no
+ * instant at which our death leaves something behind.
+ */
+export function startJanitor(stateDir: string, name: string, builder: ProcessIdentity): StartedHelper {
+  const janitor = startHelper({
+    module: 'janitor',
+    args: [stateDir, name, JSON.stringify(builder)],
+    namespace: null,
+    logPath: null,
+  });
+  // It is awaited with the rest of the building; a rejection before that must not count as unhandled.
+  janitor.ready.catch(() => {});
+  return janitor;
+}
+
+interface StartedLink extends StartedHelper {
   readonly uplink: string;
-  readonly child: ChildProcess;
-  readonly ready: Promise<void>;
 }
 
 /** Resolves when every link carries packets and every route stands. Rejects with a LabError. */
-export async function buildLab(state: LabState, stateDir: string, options: BuildOptions): Promise<void> {
+export async function buildLab(state: LabState, stateDir: string, janitor: StartedHelper, options: BuildOptions): Promise<void> {
   const topology = topologies[state.topology];
-  const janitor = startHelper({
-    module: 'janitor',
-    args: [stateDir, state.name],
-    namespace: null,
-    logPath: join(filesDir(stateDir, state.name), 'janitor.log'),
-  });
-  options.onJanitor(janitor.child);
   const namespaces = Object.values(state.namespaces);
-  // Both are awaited with the rest below; a rejection before that must not count as unhandled.
-  janitor.ready.catch(() => {});
   await run(['ip', '-batch', '-'], { input: namespaces.map((name) => `netns add ${name}\n`).join('') });
   const links = linkEnds(topology).map((ends, at) => startLink(state, stateDir, ends, topology.uplinks[at], at, options));
   const cables = cableCommands(topology, state.namespaces).map((line) => `${line}\n`);
@@ -59,9 +59,8 @@ export async function buildLab(state: LabState, stateDir: string, options: Build
     ),
   );
   updateState(stateDir, state.name, (found) => ({ ...found, complete: true }));
-  if (options.tieToProcess) return;
+  if (state.tied) return;
   await Promise.all([janitor.child, ...links.map((link) => link.child)].map(releaseTether));
-  options.onJanitor(null);
 }
 
 function startLink(

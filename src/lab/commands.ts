@@ -118,9 +118,9 @@ export async function labDown(options: LabSelector & { readonly force?: boolean 
   const { stateDir = DEFAULT_STATE_DIR, force = false } = options;
   const name = selectedName(options);
   const state = readState(stateDir, name);
-  if (state.owner !== null && isAlive(state.owner) && !force) {
+  if (state.tied && isAlive(state.builder) && !force) {
     throw new LabError(
-      `the lab "${name}" belongs to the running process ${state.owner.pid} and goes with it`,
+      `the lab "${name}" belongs to the running process ${state.builder.pid} and goes with it`,
       'end that process, or use --force',
     );
   }
@@ -138,7 +138,7 @@ export function labErrorText(error: unknown): string {
 
 async function describe(state: LabState, stateDir: string, write: Write): Promise<void> {
   const lab = await Lab.open(state.name, stateDir);
-  const owner = state.owner === null ? '' : `, belongs to process ${state.owner.pid}${isAlive(state.owner) ? '' : ' (gone)'}`;
+  const owner = state.tied ? `, belongs to process ${state.builder.pid}${isAlive(state.builder) ? '' : ' (gone)'}` : '';
   write(`${state.name}: ${state.topology}, up since ${state.createdAt}${state.complete ? '' : ', not complete'}${owner}\n`);
   write(`  namespaces: ${Object.values(state.namespaces).join(' ')}\n`);
   for (const uplink of lab.uplinks) {

@@ -3,12 +3,12 @@
  * `{address, port}`.
  */
 import { FdLoop } from './fd-loop.js';
-import { prepareHelper, sayReady } from './helper-process.js';
-import { echoWaiting, udpSocket } from './libc.js';
+import { sayReady } from './helper-process.js';
+import { echoWaiting, runAhead, udpSocket } from './libc.js';
 import { watchTether } from './tether.js';
 
 const endpoints: { address: string; port: number }[] = JSON.parse(process.argv[2] ?? '[]');
-prepareHelper();
+runAhead();
 const loop = new FdLoop();
 const buffer = Buffer.alloc(65_536);
 const from = Buffer.alloc(28);

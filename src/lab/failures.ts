@@ -68,7 +68,7 @@ export function stepsToCut(
     case 'router':
       return {
         overlay: null,
-        commands: [ip(SWITCH, 'link', 'set', 'dev', portOf(topology, uplink.router), 'type', 'bridge_slave', 'state', '0')],
+        commands: [bridgePort(topology, uplink.router, 'disabled', namespaces)],
       };
     case 'carrier':
       return { overlay: null, commands: [ip(SWITCH, 'link', 'set', 'dev', gatewayPort(topology, uplink), 'down')] };
@@ -91,7 +91,7 @@ export function commandsToMend(
     case 'slow':
       return [];
     case 'router':
-      return [ip(SWITCH, 'link', 'set', 'dev', portOf(topology, uplink.router), 'type', 'bridge_slave', 'state', '3')];
+      return [bridgePort(topology, uplink.router, 'forwarding', namespaces)];
     case 'carrier':
       return [ip(SWITCH, 'link', 'set', 'dev', gatewayPort(topology, uplink), 'up')];
     case 'unreachable':
@@ -108,10 +108,16 @@ function unreachableRules(
   return [ip(uplink.router, ...rule), ip(uplink.router, '-6', ...rule)];
 }
 
-function portOf(topology: Topology, node: string): string {
+/** `ip link set … type bridge_slave state` is accepted and does nothing (iproute2 6.1); `bridge link set` does it. */
+function bridgePort(
+  topology: Topology,
+  node: string,
+  state: 'disabled' | 'forwarding',
+  namespaces: Readonly<Record<string, string>>,
+): string[] {
   const port = switchPorts(topology).find((one) => one.node === node);
   if (port === undefined) throw new LabError(`${node} has no port at the switch`);
-  return port.port;
+  return ['bridge', '-n', namespaces[SWITCH] ?? '', 'link', 'set', 'dev', port.port, 'state', state === 'disabled' ? '0' : '3'];
 }
 
 function gatewayPort(topology: Topology, uplink: UplinkSpec): string {

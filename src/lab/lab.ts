@@ -7,7 +7,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildLab } from './build.js';
+import { buildLab, startJanitor } from './build.js';
 import { type Moment, momentAt, monotonicMs } from './clock.js';
 import { askControl } from './control-client.js';
 import { LabError } from './errors.js';
@@ -65,11 +65,12 @@ export class Lab {
   readonly topology: Topology;
   readonly stateDir: string;
   readonly #namespaces: Readonly<Record<string, string>>;
-  #janitor: ChildProcess | null = null;
+  readonly #janitor: ChildProcess | null;
   #destroyed: Promise<{ ended: number }> | null = null;
   #meters = 0;
 
-  private constructor(state: LabState, stateDir: string) {
+  private constructor(state: LabState, stateDir: string, janitor: ChildProcess | null) {
+    this.#janitor = janitor;
     this.name = state.name;
     this.topology = topologies[state.topology];
     this.stateDir = stateDir;
@@ -88,27 +89,30 @@ export class Lab {
     if (!isLabName(name)) throw new LabError(`"${name}" cannot be a lab's name`, 'use lower-case letters, digits and dashes');
     const topology = topologies[topologyName];
     for (const uplink of Object.keys(options.links ?? {})) findUplink(topology, uplink);
+    const builder = identify(process.pid);
+    if (builder === null) throw new LabError('/proc is not readable');
     const state: LabState = {
       version: 1,
       name,
       topology: topologyName,
       createdAt: new Date().toISOString(),
-      owner: tieToProcess ? identify(process.pid) : null,
+      builder,
+      tied: tieToProcess,
       complete: false,
       namespaces: namespacesOf(topology, `br-${name}`),
       links: {},
       failures: {},
     };
-    createState(stateDir, state);
-    const lab = new Lab(state, stateDir);
+    const janitor = startJanitor(stateDir, name, builder);
     try {
-      await buildLab(state, stateDir, {
-        ...options,
-        tieToProcess,
-        onJanitor: (janitor) => {
-          lab.#janitor = janitor;
-        },
-      });
+      createState(stateDir, state);
+    } catch (error) {
+      await releaseTether(janitor.child);
+      throw error;
+    }
+    const lab = new Lab(state, stateDir, janitor.child);
+    try {
+      await buildLab(state, stateDir, janitor, options);
     } catch (error) {
       await lab.destroy();
       throw error;
@@ -118,7 +122,7 @@ export class Lab {
 
   /** A lab that exists already, built by this or another process. Rejects with a LabError where there is none of that name. */
   static async open(name: string, stateDir = DEFAULT_STATE_DIR): Promise<Lab> {
-    return new Lab(readState(stateDir, name), stateDir);
+    return new Lab(readState(stateDir, name), stateDir, null);
   }
 
   /** In order of preference. */

@@ -7,8 +7,8 @@ import { monotonicMs } from './clock.js';
 import { serveControl } from './control-server.js';
 import { type LinkCounters, LinkDirection, type LinkProfile, perfectLink, profileProblems } from './emulator.js';
 import { FdLoop } from './fd-loop.js';
-import { prepareHelper, sayReady } from './helper-process.js';
-import { dropTimerSlack, inNamespace, openTun, read, write } from './libc.js';
+import { sayReady } from './helper-process.js';
+import { dropTimerSlack, inNamespace, openTun, read, runAhead, write } from './libc.js';
 import { type Recording, type ReplayOptions, startReplay } from './replay.js';
 import { watchTether } from './tether.js';
 
@@ -50,7 +50,7 @@ const WRITE_LEAD_MS = 0.2;
 const PACKET_BYTES = 65_536;
 
 function main(options: LinkProcessOptions): void {
-  prepareHelper();
+  runAhead();
   dropTimerSlack();
   const fdA = inNamespace(options.a.namespacePath, () => openTun(options.a.device));
   const fdB = inNamespace(options.b.namespacePath, () => openTun(options.b.device));

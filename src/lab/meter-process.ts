@@ -5,8 +5,8 @@
 import { monotonicMs } from './clock.js';
 import { serveControl } from './control-server.js';
 import { FdLoop } from './fd-loop.js';
-import { prepareHelper, sayReady } from './helper-process.js';
-import { dropTimerSlack, read, udpSocket, wouldBlock, write } from './libc.js';
+import { sayReady } from './helper-process.js';
+import { dropTimerSlack, read, runAhead, udpSocket, wouldBlock, write } from './libc.js';
 import { PacketLog } from './packet-log.js';
 import { watchTether } from './tether.js';
 
@@ -30,7 +30,7 @@ export type MeterCommand =
 const SEQ_AT = 0;
 
 function main(options: MeterProcessOptions): void {
-  prepareHelper();
+  runAhead();
   dropTimerSlack();
   const { intervalMs, graceMs, gapThresholdMs } = options;
   const fd = udpSocket('connect', options.address, options.port);

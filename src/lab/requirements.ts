@@ -11,7 +11,7 @@ export function missingRequirement(): LabError | null {
   if (process.getuid?.() !== 0) {
     return new LabError('the lab makes network namespaces, which needs root', 'run it as root, or with sudo');
   }
-  const missing = ['ip', 'nft'].filter((tool) => !isInPath(tool));
+  const missing = ['ip', 'bridge', 'nft'].filter((tool) => !isInPath(tool));
   if (missing.length > 0) {
     return new LabError(`${missing.join(' and ')} not found`, 'apt-get install nftables iproute2');
   }

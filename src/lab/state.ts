@@ -2,7 +2,7 @@
  * What is known of a lab on disk: STATE_DIR/NAME.json, and STATE_DIR/NAME/ for sockets and logs. Written before anything is
  * made, so that whoever finds the file can take down whatever exists. Knows nothing of how it is made.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LabError } from './errors.js';
 import type { Failure } from './failures.js';
@@ -17,8 +17,10 @@ export interface LabState {
   readonly topology: TopologyName;
   /** ISO 8601 */
   readonly createdAt: string;
-  /** the process that the lab lives and dies with; null = it stays until it is taken down */
-  readonly owner: ProcessIdentity | null;
+  /** the process that built it */
+  readonly builder: ProcessIdentity;
+  /** the lab goes when its builder ends; otherwise it stays until it is taken down */
+  readonly tied: boolean;
   /** true once everything is made */
   readonly complete: boolean;
   /** node -> namespace */
@@ -50,8 +52,16 @@ export function namespacePath(namespace: string): string {
   return `/run/netns/${namespace}`;
 }
 
-/** Claims the name. Throws a LabError when a lab of that name exists. */
+/** Claims the name. Throws a LabError when a lab of that name exists, or a namespace that would be its. */
 export function createState(stateDir: string, state: LabState): void {
+  // Checked before the state names them: what it names is taken down with the lab.
+  const foreign = Object.values(state.namespaces).filter((namespace) => existsSync(namespacePath(namespace)));
+  if (foreign.length > 0 && findState(stateDir, state.name) === null) {
+    throw new LabError(
+      `there are namespaces of the lab "${state.name}", but this state folder knows none: ${foreign.join(', ')}`,
+      'choose another name with --name, or remove them with `ip netns del`',
+    );
+  }
   mkdirSync(stateDir, { recursive: true });
   try {
     writeFileSync(statePath(stateDir, state.name), serialise(state), { flag: 'wx' });
@@ -68,10 +78,9 @@ export function createState(stateDir: string, state: LabState): void {
 /** Reads, changes and replaces the file in one go; the reader never sees half of it. Returns what is there now. */
 export function updateState(stateDir: string, name: string, change: (state: LabState) => LabState): LabState {
   const next = change(readState(stateDir, name));
-  const path = statePath(stateDir, name);
-  const draft = `${path}.${process.pid}`;
+  const draft = join(filesDir(stateDir, name), `state.${process.pid}`);
   writeFileSync(draft, serialise(next));
-  renameSync(draft, path);
+  renameSync(draft, statePath(stateDir, name));
   return next;
 }
 
@@ -116,7 +125,7 @@ export function listLabs(stateDir: string): string[] {
 
 /** Removes the lab's files, and the folder where it was the last lab. */
 export function removeState(stateDir: string, name: string): void {
-  rmSync(filesDir(stateDir, name), { recursive: true, force: true });
+  rmSync(filesDir(stateDir, name), { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
   rmSync(statePath(stateDir, name), { force: true });
   removeIfEmpty(stateDir);
 }
