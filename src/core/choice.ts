@@ -130,7 +130,10 @@ export class FamilyChoice {
 
   /** Every watched path fell silent at nearly the same time: that is hardly every provider's fault. */
   #localFault(watched: readonly Path[], nowMs: number): HistoryRecord | null {
-    const silent = watched.filter((p) => p.verdict.health === 'down' && p.linkFault === null);
+    // One whose link has just come back has not been asked yet.
+    const silent = watched.filter(
+      (p) => p.verdict.health === 'down' && p.linkFault === null && p.detector.silentSinceMs !== null,
+    );
     if (silent.length < watched.length || watched.length < 2) {
       if (watched.some((p) => p.good)) this.#localTold = false;
       return null;

@@ -210,7 +210,8 @@ export class Keeper {
     for (const [key, { before, set }] of Object.entries(difference.sysctls)) {
       const first = memory.sysctls[key]?.before ?? before;
       memory = { ...memory, sysctls: { ...memory.sysctls, [key]: { before: first, set } } };
-      this.#tell('info', `set ${key} to ${set} (it was ${before})`, { key, before, set }, 'sysctl');
+      const again = this.#refused.has(opKey({ op: 'sysctl-set', key, value: set }));
+      if (!again) this.#tell('info', `set ${key} to ${set} (it was ${before})`, { key, before, set }, 'sysctl');
     }
     if (memory !== this.#memory) {
       this.#memory = memory;
@@ -246,9 +247,11 @@ export class Keeper {
         plan.rules.some((p) => sameRule(p, w)) &&
         !state.rules.some((r) => sameRule(r, w)),
     );
-    const intruders = plan.defaults.flatMap((w) =>
-      mainDefaults(state, w.family).filter((r) => r.metric === w.metric && !sameRoute(r, w) && r.protocol !== numbers.protocol),
-    );
+    const intruders = plan.defaults
+      .filter(stood)
+      .flatMap((w) =>
+        mainDefaults(state, w.family).filter((r) => r.metric === w.metric && !sameRoute(r, w) && r.protocol !== numbers.protocol),
+      );
     const first = lostDefaults.find((w) => w.metric === FIRST_METRIC[w.family]);
     const intruder = intruders.find((r) => r.family === (first?.family ?? r.family)) ?? intruders[0];
     if (lostDefaults.length + lostTables.length + lostRules.length + intruders.length === 0) return null;

@@ -78,7 +78,7 @@ export function selectUplink(
   if (next !== undefined) return { uplink: next.uplink, reason: why };
   const limping = usable.find((c) => c.health === 'degraded');
   if (limping !== undefined) return { uplink: limping.uplink, reason: why };
-  return { uplink: current.uplink, reason: isGood(current) ? current.reason : 'no-choice' };
+  return { uplink: current.uplink, reason: isGood(current) || current.health === 'unknown' ? current.reason : 'no-choice' };
 }
 
 function isGood(candidate: Candidate): boolean {
