@@ -16,7 +16,7 @@ import type {
   RouteState,
   SnapshotRequest,
 } from '../../src/core/kernel.js';
-import { applyOp } from '../../src/core/kernel-model.js';
+import { applyOp, samePlace } from '../../src/core/kernel-model.js';
 import type { Family } from '../../src/core/model.js';
 import { renderKernel } from './render-kernel.js';
 
@@ -149,6 +149,14 @@ export class FakeKernel implements Kernel {
   /** Another program at work: the same rules, no permission asked, and everybody is told. Returns the errno. */
   foreign(op: KernelOp): string | null {
     return this.#carryOut(op).errno;
+  }
+
+  /** `ip route prepend`: another program puts its route before the others of the same metric (NLM_F_CREATE alone). */
+  prepend(route: RouteState): void {
+    const rivals = this.#state.routes.filter((other) => samePlace(other, route));
+    const first = this.#state.routes.findIndex((other) => rivals.includes(other));
+    if (first < 0) this.foreign({ op: 'route-add', route });
+    else this.#set({ routes: this.#state.routes.toSpliced(first, 0, route) }, 'route');
   }
 
   applyNow(ops: readonly KernelOp[]): OpResult[] {

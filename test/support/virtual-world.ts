@@ -5,11 +5,11 @@
 import type { Config } from '../../src/core/config.js';
 import type { KernelOp, OpResult, SnapshotRequest } from '../../src/core/kernel.js';
 import type { Effect, Event, HistoryRecord, SavedState, StallCause, StatusView, Surroundings } from '../../src/core/messages.js';
-import { type Family, type PathKey, pathKey } from '../../src/core/model.js';
+import { type Family, type LossReason, type PathKey, pathKey } from '../../src/core/model.js';
 import type { ProbeAsk } from '../../src/core/probe.js';
 import { EventQueue, type Ticket } from './event-queue.js';
 import type { FakeKernel } from './fake-kernel.js';
-import type { FarSide } from './far-side.js';
+import type { FarAnswer, FarSide } from './far-side.js';
 import { OutageMeter } from './outage-meter.js';
 import { Random } from './random.js';
 import type { Topology } from './topology.js';
@@ -341,36 +341,44 @@ export class VirtualWorld {
   #send(ask: ProbeAsk): void {
     const key = ask.path.key;
     this.probesSent.set(key, (this.probesSent.get(key) ?? 0) + 1);
-    const sentMs = this.nowMs;
-    const verdict = this.kernel.lookup(ask.address, ask.path.mark, ask.path.device);
-    if (verdict === 'silent') return;
-    if (verdict === 'refused') {
-      const failed: Event = { type: 'probe-failed', id: ask.id, reason: 'no-route', detail: 'ENETUNREACH' };
-      this.#toProcess(sentMs, RANK_ANSWER, () => this.#outcome(ask, sentMs, failed));
+    const answer = this.#reaction(ask);
+    // as the prober: what is still unanswered in the end is told as a timeout
+    if (answer === null || answer.delayMs > ask.giveUpMs) {
+      this.#fail(ask, ask.giveUpMs, 'timeout', 'no answer');
       return;
     }
-    const far = this.#farBehind(this.kernel.linkName(verdict.hop.ifindex), verdict.hop.gateway ?? ask.address);
-    if (far === null || !this.#carries(far)) return;
-    if (key !== pathKey(far.name, ask.path.family)) {
-      this.leaks += 1;
-      this.note(`LEAK: a probe of ${key} to ${ask.address} left through ${far.name}`);
-    }
-    const answer = far.ask(ask.address, this.random);
-    if (answer === null) return;
-    const dueMs = sentMs + answer.delayMs;
-    if (dueMs > ask.giveUpMs) return;
     if (answer.kind === 'failure') {
-      const failed: Event = { type: 'probe-failed', id: ask.id, reason: answer.reason, detail: 'told by a router' };
-      this.#toProcess(dueMs, RANK_ANSWER, () => this.#outcome(ask, sentMs, failed));
+      this.#fail(ask, answer.delayMs, answer.reason, 'told by a router');
       return;
     }
+    const sentMs = this.nowMs;
     for (let copy = 0; copy < answer.copies; copy += 1) {
-      this.#toProcess(dueMs + copy, RANK_ANSWER, () => {
+      this.#toProcess(sentMs + answer.delayMs + copy, RANK_ANSWER, () => {
         // measured when it is read: a stall makes it look late, as in the real process
         const rttMs = this.nowMs - sentMs;
         this.#outcome(ask, sentMs, { type: 'probe-answered', id: ask.id, rttMs, duplicate: copy > 0, note: null });
       });
     }
+  }
+
+  #fail(ask: ProbeAsk, delayMs: number, reason: LossReason, detail: string): void {
+    const sentMs = this.nowMs;
+    const event: Event = { type: 'probe-failed', id: ask.id, reason, detail };
+    this.#toProcess(sentMs + delayMs, RANK_ANSWER, () => this.#outcome(ask, sentMs, event));
+  }
+
+  /** What kernel and far side make of a probe; null = silence. */
+  #reaction(ask: ProbeAsk): FarAnswer | null {
+    const verdict = this.kernel.lookup(ask.address, ask.path.mark, ask.path.device);
+    if (verdict === 'silent') return null;
+    if (verdict === 'refused') return { kind: 'failure', delayMs: 0, reason: 'no-route' };
+    const far = this.#farBehind(this.kernel.linkName(verdict.hop.ifindex), verdict.hop.gateway ?? ask.address);
+    if (far === null) return null;
+    if (ask.path.key !== pathKey(far.name, ask.path.family)) {
+      this.leaks += 1;
+      this.note(`LEAK: a probe of ${ask.path.key} to ${ask.address} left through ${far.name}`);
+    }
+    return this.#carries(far) ? far.ask(ask.address, this.random) : null;
   }
 
   #outcome(ask: ProbeAsk, sentMs: number, event: Event): void {
