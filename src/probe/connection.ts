@@ -17,6 +17,8 @@ const CONNECT_FAILURES: Readonly<Record<string, Failure>> = {
 
 export class MarkedConnection {
   readonly socket: Socket;
+  /** TLS speaks over it and may shut it down unseen */
+  wrapped = false;
   #failedAtOnce = false;
 
   constructor(socket: Socket) {
@@ -35,10 +37,15 @@ export class MarkedConnection {
     return CONNECT_FAILURES[code] ?? sendFailure(code);
   }
 
-  /** By reset, where there is a connection: a probe per second must not leave a trail of sockets in TIME_WAIT. */
+  /**
+   * By reset, where that is possible: a probe per second need not leave a trail of sockets in TIME_WAIT. Not when a
+   * shutdown may have begun (by HTTP after the response, by TLS): libuv then refuses the reset, Node takes it for done, and
+   * the descriptor is lost, with process exit spinning for ever on the handle (uv_tcp_close_reset, Node 20).
+   */
   end(): void {
-    if (this.socket.connecting || this.socket.destroyed) this.socket.destroy();
-    else this.socket.resetAndDestroy();
+    const { socket } = this;
+    if (socket.connecting || socket.destroyed || socket.writableEnded || this.wrapped) socket.destroy();
+    else socket.resetAndDestroy();
   }
 }
 

@@ -60,7 +60,7 @@ export class HttpProbes implements ProbeKind {
       connected = true;
       this.#host.countRead();
       if (flight.settled) return;
-      if (url.protocol === 'https:') this.#secure(flight, question, url, socket);
+      if (url.protocol === 'https:') this.#secure(flight, question, url, connection);
       else this.#request(flight, question, url, socket, null);
     });
   }
@@ -73,12 +73,12 @@ export class HttpProbes implements ProbeKind {
     this.#flights.close();
   }
 
-  #secure(flight: Flight, question: HttpQuestion, url: URL, socket: Socket): void {
+  #secure(flight: Flight, question: HttpQuestion, url: URL, connection: MarkedConnection): void {
     const tls = process.getBuiltinModule('node:tls');
     this.#context ??= tls.createSecureContext(this.#ca === null ? {} : { ca: [...this.#ca] });
     const hostname = url.hostname.replace(/^\[|\]$/g, '');
     const secured: TLSSocket = tls.connect({
-      socket,
+      socket: connection.socket,
       secureContext: this.#context,
       host: hostname,
       // RFC 6066 section 3: no addresses in SNI
@@ -86,6 +86,11 @@ export class HttpProbes implements ProbeKind {
       ALPNProtocols: ['http/1.1'],
       // judgeCertificate does it, for it must tell time from the rest
       rejectUnauthorized: false,
+    });
+    connection.wrapped = true;
+    flight.onEnd(() => {
+      secured.destroy();
+      connection.end();
     });
     let shaken = false;
     secured.on('error', (error) => {
