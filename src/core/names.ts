@@ -2,7 +2,7 @@
  * Which names need an address, when they are asked for again, and what they last were. It asks nobody: the engine turns
  * its wishes into `resolve` effects, and the answers come back as events. A failed resolution never takes an address away.
  */
-import type { Agenda } from './agenda.js';
+import type { Agenda, Entry } from './agenda.js';
 import type { Family } from './model.js';
 
 /** A name that has resolved is asked for again after this. */
@@ -14,6 +14,8 @@ interface Name {
   address: string | null;
   error: string | null;
   wanted: boolean;
+  /** the next time it is asked for */
+  next: Entry | null;
 }
 
 const keyOf = (name: string, family: Family): string => `${name}/${family}`;
@@ -27,12 +29,13 @@ export class Names {
   constructor(lastGood: Readonly<Record<string, string>>, agenda: Agenda, ask: (name: string, family: Family) => void) {
     this.#agenda = agenda;
     this.#ask = ask;
-    for (const [key, address] of Object.entries(lastGood)) this.#names.set(key, { address, error: null, wanted: false });
+    for (const [key, address] of Object.entries(lastGood))
+      this.#names.set(key, { address, error: null, wanted: false, next: null });
   }
 
   /** Starts to keep this name resolved. @returns its last good address */
   want(name: string, family: Family): string | null {
-    const known = this.#names.get(keyOf(name, family)) ?? { address: null, error: null, wanted: false };
+    const known = this.#names.get(keyOf(name, family)) ?? { address: null, error: null, wanted: false, next: null };
     this.#names.set(keyOf(name, family), known);
     if (!known.wanted) {
       known.wanted = true;
@@ -77,7 +80,9 @@ export class Names {
   }
 
   #again(name: string, family: Family, known: Name, delayMs: number, nowMs: number): void {
-    this.#agenda.at(nowMs + delayMs, () => {
+    // Wanted anew by a reload it was asked for at once: one round of questions is enough.
+    if (known.next !== null) known.next.cancelled = true;
+    known.next = this.#agenda.at(nowMs + delayMs, () => {
       if (known.wanted) this.#ask(name, family);
     });
   }
