@@ -99,7 +99,7 @@ export function createProgram(io: Io, environment: NodeJS.ProcessEnv, done: (exi
       const { doctor } = await import('./verbs/doctor.js');
       done(await doctor(places(options), options, io));
     });
-  addLab(program, io);
+  addLab(program, io, done);
   return program;
 }
 

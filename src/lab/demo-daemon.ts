@@ -1,6 +1,6 @@
 /**
- * The real `backroute run` inside a lab's gateway, for the demo: starts it, follows the event stream of its control socket,
- * and waits for events. Knows nothing of the daemon's inside: a program, a config file and a socket.
+ * The real `backroute run` inside a lab's gateway, for the demo: starts it and follows the event stream of its control socket.
+ * Knows nothing of the daemon's inside: a program, a config file and a socket.
  */
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
@@ -18,6 +18,7 @@ const PROGRAM = fileURLToPath(new URL('../../../bin/backroute', import.meta.url)
 const RETRY_MS = 10;
 const STREAM_START_MS = 10_000;
 const LAST_LINES = 12;
+const KNOWN_ENTRIES = 1000;
 
 type Listener = (entry: HistoryEntry) => void;
 
@@ -29,8 +30,7 @@ export class DemoDaemon {
   readonly #logPath: string;
   readonly #entries: HistoryEntry[] = [];
   readonly #listeners = new Set<Listener>();
-  readonly #broken = new Set<(error: Error) => void>();
-  #failure: Error | null = null;
+  readonly #broken = new AbortController();
 
   /** @param dir gets config, state, socket and log; whoever owns it removes it */
   constructor(lab: Lab, dir: string, configText: string) {
@@ -54,6 +54,11 @@ export class DemoDaemon {
     this.#follow().catch((error: unknown) => this.#fail(error instanceof Error ? error.message : String(error)));
   }
 
+  /** Aborted when the daemon ends by itself or its stream breaks off; the reason is a LabError. */
+  get broken(): AbortSignal {
+    return this.#broken.signal;
+  }
+
   /** Calls `listener` for each event from now on. @returns how to stop that */
   onEvent(listener: Listener): () => void {
     this.#listeners.add(listener);
@@ -62,46 +67,9 @@ export class DemoDaemon {
     };
   }
 
-  /**
-   * The first event that `wanted` accepts, one that has come already included. Rejects with a LabError that tells `what` did not
-   * come within `timeoutMs`, or that the daemon ended; with the signal's reason when that is aborted.
-   */
-  waitFor(what: string, wanted: (entry: HistoryEntry) => boolean, timeoutMs: number, signal: AbortSignal): Promise<HistoryEntry> {
-    return new Promise((resolve, reject) => {
-      const done = (act: () => void): void => {
-        clearTimeout(timer);
-        stop();
-        this.#broken.delete(onBroken);
-        signal.removeEventListener('abort', onAbort);
-        act();
-      };
-      const onBroken = (error: Error): void => done(() => reject(error));
-      const onAbort = (): void => done(() => reject(signal.reason));
-      const look = (entry: HistoryEntry): void => {
-        if (wanted(entry)) done(() => resolve(entry));
-      };
-      const timer = setTimeout(() => {
-        const text = `${what} did not happen within ${timeoutMs / 1000} s`;
-        done(() => reject(new LabError(text, this.lastWords())));
-      }, timeoutMs);
-      const stop = this.onEvent(look);
-      this.#broken.add(onBroken);
-      signal.addEventListener('abort', onAbort, { once: true });
-      if (signal.aborted) return onAbort();
-      if (this.#failure !== null) return onBroken(this.#failure);
-      const known = this.#entries.find(wanted);
-      if (known !== undefined) look(known);
-    });
-  }
-
-  /** Rejects when the daemon ends or its stream breaks off, or with the signal's reason; never resolves. */
-  failed(signal: AbortSignal): Promise<never> {
-    return new Promise((_, reject) => {
-      this.#broken.add(reject);
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-      if (signal.aborted) reject(signal.reason);
-      else if (this.#failure !== null) reject(this.#failure);
-    });
+  /** The first event so far that `wanted` accepts. */
+  find(wanted: (entry: HistoryEntry) => boolean): HistoryEntry | undefined {
+    return this.#entries.find(wanted);
   }
 
   /** What the daemon logged last, for an explanation. */
@@ -111,9 +79,7 @@ export class DemoDaemon {
   }
 
   #fail(message: string): void {
-    if (this.#failure !== null) return;
-    this.#failure = new LabError(message, this.lastWords());
-    for (const tell of [...this.#broken]) tell(this.#failure);
+    if (!this.broken.aborted) this.#broken.abort(new LabError(message, this.lastWords()));
   }
 
   async #follow(): Promise<void> {
@@ -124,6 +90,7 @@ export class DemoDaemon {
       if (line === '') continue;
       const entry = JSON.parse(line) as HistoryEntry;
       this.#entries.push(entry);
+      if (this.#entries.length > KNOWN_ENTRIES) this.#entries.shift();
       for (const listener of [...this.#listeners]) listener(entry);
     }
     throw new Error("the daemon's event stream has ended");

@@ -36,7 +36,12 @@ export function timelineEntry(atMs: number, label: Label, lines: readonly string
   const [first = '', ...rest] = lines;
   const time = `${(Math.max(0, atMs) / 1000).toFixed(2)} s`.padStart(TIME_WIDTH);
   const head = `${paint('dim', time)}  ${paint(COLOURS[label], label.padEnd(LABEL_WIDTH))}${paint('bold', first)}\n`;
-  return head + rest.map((line) => `${INDENT}${line}\n`).join('');
+  return head + rest.map(detail).join('');
+}
+
+/** A further line below an event. */
+export function detail(line: string): string {
+  return `${INDENT}${line}\n`;
 }
 
 /** `1,329 ms`: figures of one story are compared, so they keep one unit. */

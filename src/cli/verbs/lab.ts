@@ -5,13 +5,21 @@ import type { Io } from '../io.js';
 
 type Lab = typeof import('../../lab/commands.js');
 
-export function addLab(program: Command, io: Io): void {
+/** @param done told the exit code of the demo */
+export function addLab(program: Command, io: Io, done: (exitCode: number) => void): void {
   const lab = program
     .command('lab')
     .description('networks made of namespaces with emulated links, to try things out (needs root)');
   const select = (command: Command): Command =>
     command.option('--name <name>', 'which lab, where there are several').option('--state-dir <dir>', 'where labs are noted');
 
+  select(lab.command('demo'))
+    .description('the classic network: the fast provider goes silent, failover, repair, failback')
+    .option('--keep', 'leave the network up afterwards, until Ctrl-C')
+    .action(async (options: { name?: string; stateDir?: string; keep?: boolean }) => {
+      const { labDemo } = await import('../../lab/demo.js');
+      done(await labDemo({ keep: options.keep === true, paint: io.paint, ...selected(options) }, io.out));
+    });
   select(lab.command('up'))
     .description('build a lab that stays until `lab down`')
     .argument('[topology]', 'classic, two-nic or three-uplinks', 'classic')
