@@ -45,20 +45,23 @@ export function parseConfig(text: string, file: string): ParseResult {
   }
   const shape = safeParse(fileSchema, read.value);
   let config: Config | null = null;
+  let hidden = 0;
   if (shape.success) {
     if (names.length === 0)
       report(['uplinks'], null, complaint('at least one uplink is wanted', 'such as fast: {gateway: 192.168.1.253}'));
     config = mergeConfig(shape.data, names, report);
   } else {
     const { issues } = shape.error;
+    hidden = Math.max(0, issues.length - MAX_PROBLEMS);
     for (const issue of issues.slice(0, MAX_PROBLEMS)) {
       for (const [path, found, wrong, ofKey] of explain(issue, source)) report(path, found, wrong, 'error', ofKey);
     }
     if (issues.length < MAX_PROBLEMS) judgeTheRest(read.value, issues, names, report);
   }
   const errors = inFileOrder(problems.filter((problem) => problem.severity === 'error'));
-  if (errors.length > MAX_PROBLEMS) {
-    const more = fileProblem(file, `${errors.length - MAX_PROBLEMS} or more further problems are not shown`);
+  hidden += Math.max(0, errors.length - MAX_PROBLEMS);
+  if (hidden > 0) {
+    const more = fileProblem(file, `${hidden} or more further problems are not shown`);
     return { ok: false, problems: [...errors.slice(0, MAX_PROBLEMS), more] };
   }
   if (errors.length > 0 || config === null) return { ok: false, problems: errors };

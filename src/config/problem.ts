@@ -82,6 +82,8 @@ export function formatProblems(problems: readonly Problem[]): string {
   return inFileOrder(problems).map(formatProblem).join('\n');
 }
 
+/** What concerns the file as a whole comes last. */
 export function inFileOrder(problems: readonly Problem[]): Problem[] {
-  return [...problems].sort((a, b) => a.line - b.line || a.column - b.column);
+  const lineOf = (problem: Problem): number => problem.line || Number.MAX_SAFE_INTEGER;
+  return [...problems].sort((a, b) => lineOf(a) - lineOf(b) || a.column - b.column);
 }

@@ -626,3 +626,9 @@ test('a socket for everyone is a warning', () => {
   assert.ok(result.ok);
   assert.match(result.warnings.map(formatProblem).join(), /^backroute\.yaml:7: warning: socket\.mode: found "0666"; everyone/);
 });
+
+test('a hundred problems are enough, and it is said that there are more', () => {
+  const found = problems(`uplinks:\n${Array.from({ length: 150 }, (_, i) => `  u${i}: {gateway: 1.2.3}\n`).join('')}`);
+  assert.equal(found.length, 101);
+  assert.equal(formatProblem(found[100] ?? assert.fail()), 'backroute.yaml: 50 or more further problems are not shown.');
+});
