@@ -62,6 +62,7 @@ export class Detector {
   #silentSinceMs: number | null = null;
   #reason: Reason = 'starting';
   #watching = false;
+  #watch: Entry | null = null;
   #lastRecheckMs = Number.NEGATIVE_INFINITY;
   #resolved: readonly Target[] | null = null;
 
@@ -131,7 +132,7 @@ export class Detector {
     const before = this.#state;
     const borne = this.#watching;
     this.#interrupt();
-    if (before === 'answering' || before === 'suspect' || (before === 'silent' && borne)) {
+    if (before === 'answering' || before === 'suspect' || borne) {
       this.#watching = false;
       this.#silentSinceMs = null;
       this.#state = 'suspect';
@@ -197,8 +198,8 @@ export class Detector {
     const plan = (atMs: number): void => {
       this.#planned[at] = this.#port.agenda.at(atMs, (now) => {
         if (wanted(now)) this.#ask(target, true, null, now);
-        // Late by less than a stall: keep the cadence. More: do not catch up.
-        plan(now - atMs > intervalMs ? now + intervalMs : atMs + intervalMs);
+        // However late: the cadence is kept, so that the targets stay spread, and nothing is caught up on.
+        plan(atMs + intervalMs * (1 + Math.max(0, Math.floor((now - atMs) / intervalMs))));
       });
     };
     plan(firstMs);
@@ -206,8 +207,9 @@ export class Detector {
 
   #ask(target: Target, regular: boolean, burst: Burst | null, nowMs: number): void {
     if (target.spec.address === null) return;
-    // A recovering path is granted the full time: its RTT may be another one than before.
-    const deadlineMs = burst?.cause === 'recovery' ? this.#probe.timeoutMs : target.deadlineMs;
+    // A path that recovers or starts anew is granted the full time: its RTT may be another one than before.
+    const anew = burst?.cause === 'recovery' || burst?.cause === 'start';
+    const deadlineMs = anew ? this.#probe.timeoutMs : target.deadlineMs;
     this.#sweep(nowMs);
     const id = this.#port.ask(target, GIVE_UP_MS, nowMs);
     const probe: Outstanding = { target, sentMs: nowMs, due: null, regular, burst, void: false };
@@ -230,6 +232,8 @@ export class Detector {
         if (this.#burst === null || probe.sentMs < this.#burst.silentSinceMs) return;
         this.#burst.answered(probe.target);
         if (this.#burst.answeredTargets >= this.#quorumNow()) this.#endBurst('answering', nowMs);
+        // The last one heard of, and still too few: nobody else will ask for the verdict.
+        else if (this.#burst.complete) this.#judgeBurst(nowMs);
         return;
       case 'silent':
         if (probe.sentMs < (this.#silentSinceMs ?? nowMs)) return;
@@ -354,9 +358,11 @@ export class Detector {
     const look = (now: number): void => {
       if (!this.#watching || this.#state !== 'silent' || this.#silentSinceMs !== sinceMs) return;
       for (const target of this.#judged()) this.#ask(target, false, null, now);
-      this.#port.agenda.at(now + pace, look);
+      this.#watch = this.#port.agenda.at(now + pace, look);
     };
-    this.#port.agenda.at(nowMs + pace, look);
+    // A recovery that failed sooner than the pace finds the former look still planned.
+    if (this.#watch !== null) this.#watch.cancelled = true;
+    this.#watch = this.#port.agenda.at(nowMs + pace, look);
   }
 
   #become(state: DetectorState, nowMs: number): void {
