@@ -51,6 +51,8 @@ export class Engine {
   /** whether probes may leave is to be looked at anew */
   #steer = false;
   #save = false;
+  /** what the last reading asked for */
+  #requested = '';
   #now = 0;
 
   constructor(config: Config, surroundings: Surroundings, saved: SavedState | null) {
@@ -90,8 +92,8 @@ export class Engine {
     this.#now = now;
     for (const family of this.#families) family.begin(now);
     this.#build(now);
-    this.#emit({ type: 'read-kernel', request: this.snapshotRequest() });
-    this.#every(SLOW_READ_MS, now, () => this.#emit({ type: 'read-kernel', request: this.snapshotRequest() }));
+    this.#readKernel();
+    this.#every(SLOW_READ_MS, now, () => this.#readKernel());
     this.#every(FIGURES_EVERY_MS, now, (at) => this.#lookAtFigures(at));
     return this.#finish();
   }
@@ -257,10 +259,13 @@ export class Engine {
     this.#plan = true;
     this.#choose = true;
     // Interfaces became known with this very snapshot: their sysctls were not asked for yet.
+    if (JSON.stringify(this.snapshotRequest()) !== this.#requested) this.#readKernel();
+  }
+
+  #readKernel(): void {
     const request = this.snapshotRequest();
-    if (request.sysctls.some((key) => !(key in state.sysctls)) || (request.nft && state.nft === null)) {
-      this.#emit({ type: 'read-kernel', request });
-    }
+    this.#requested = JSON.stringify(request);
+    this.#emit({ type: 'read-kernel', request });
   }
 
   #adopt(state: KernelState, now: number): void {
@@ -292,7 +297,7 @@ export class Engine {
       }
     }
     this.#steer = true;
-    if (results.some((r) => !r.ok)) this.#emit({ type: 'read-kernel', request: this.snapshotRequest() });
+    if (results.some((r) => !r.ok)) this.#readKernel();
     this.#choose = true;
   }
 
@@ -349,7 +354,7 @@ export class Engine {
       path.unwatched(spanMs);
       path.detector.voidOutstanding(this.#now);
     }
-    this.#emit({ type: 'read-kernel', request: this.snapshotRequest() });
+    this.#readKernel();
     this.#choose = true;
   }
 
@@ -380,7 +385,7 @@ export class Engine {
     }
     this.#tell('config', 'notice', 'the configuration was read again and is in force');
     if (this.#keeper.state !== null) this.#paths.locate(this.#keeper.state, now);
-    this.#emit({ type: 'read-kernel', request: this.snapshotRequest() });
+    this.#readKernel();
     this.#choose = true;
     this.#plan = true;
     this.#save = true;
