@@ -14,7 +14,8 @@ const HEARTBEAT_MS = 15_000;
 /**
  * @param past sent first, never dropped
  * @param subscribe returns how to unsubscribe; called before this function returns
- * @returns one JSON object per line, or server-sent events (WHATWG HTML, section 9.2). An empty line or comment is a heartbeat.
+ * @returns one JSON object per line, or server-sent events (WHATWG HTML, section 9.2). An empty line or comment is a heartbeat;
+ *   a last line `{"cut": reason}` says that this client was too slow and has missed the rest.
  */
 export function followStream(
   past: readonly HistoryEntry[],
@@ -27,6 +28,9 @@ export function followStream(
     return encoder.encode(format === 'sse' ? `event: ${entry.kind}\nid: ${entry.wallMs}\ndata: ${json}\n\n` : `${json}\n`);
   };
   const heartbeat = encoder.encode(format === 'sse' ? ': still here\n\n' : '\n');
+
+  const cutText = JSON.stringify({ cut: 'the client does not read fast enough' });
+  const cut = encoder.encode(format === 'sse' ? `event: cut\ndata: ${cutText}\n\n` : `${cutText}\n`);
 
   const waiting: HistoryEntry[] = [...past];
   const allowed = past.length + MAX_WAITING;
@@ -56,8 +60,9 @@ export function followStream(
           if (wanted !== null) hand(wanted);
           if (waiting.length > allowed) {
             stop();
-            // An error, not an end: the client must not believe that it has seen everything.
-            controller.error(new Error('the client does not read fast enough'));
+            // The client must not believe that it has seen everything. (An error here would be printed by the server.)
+            controller.enqueue(cut);
+            controller.close();
           }
         });
         // The first byte tells the client that it is subscribed, before anything happens.

@@ -10,7 +10,9 @@ import type { Config } from '../core/config.js';
 import { describeRecord } from '../core/describe.js';
 import type { OpResult } from '../core/kernel.js';
 import type { StatusView } from '../core/messages.js';
+import { PING_GROUP_RANGE } from '../core/plan.js';
 import { serviceManager } from '../kernel/notify.js';
+import { readSysctl } from '../kernel/sysctl.js';
 import {
   type Assembly,
   assemble,
@@ -21,6 +23,7 @@ import {
   readConfig,
   requireNetAdmin,
 } from './assembly.js';
+import type { Log } from './log.js';
 import { type ExitCode, StartError } from './start-error.js';
 
 export interface RunOptions extends Places {
@@ -93,6 +96,7 @@ class Daemon {
     process.on('unhandledRejection', (error) => loop.uncaught(error));
     this.#listenToSignals(assembly);
     for (const warning of this.#warnings) log.write('warning', warning);
+    if (dryRun) warnOfPingGroup(log);
 
     try {
       return await this.#live(assembly, socketPath, ended);
@@ -151,7 +155,6 @@ class Daemon {
     process.on('SIGTERM', stop);
     process.on('SIGINT', stop);
     process.on('SIGHUP', () => void this.#reload(assembly));
-    process.on('SIGPIPE', () => undefined);
   }
 
   #feedWatchdog(assembly: Assembly): NodeJS.Timeout | undefined {
@@ -245,6 +248,19 @@ function decision(view: StatusView): string {
     active === null ? `IPv${family} keeps the route it has` : `IPv${family} leaves by ${active}`,
   );
   return parts.length === 0 ? 'no uplink is configured' : parts.join(', ');
+}
+
+/** A real run sets it; a dry run can only say that its verdicts on ICMP targets are worth nothing. */
+function warnOfPingGroup(log: Log): void {
+  const range = readSysctl(PING_GROUP_RANGE);
+  const gid = process.getegid?.() ?? 0;
+  const [low = 1, high = 0] = (range ?? '').split(/\s+/).map(Number);
+  if (range === null || (low <= gid && gid <= high)) return;
+  const words = range.replace(/\s+/g, ' ');
+  log.write(
+    'warning',
+    `group ${gid} may not send ICMP probes (net.ipv4.ping_group_range is "${words}") and a dry run does not change that: its verdicts mean nothing until: sysctl -w net.ipv4.ping_group_range='${gid} ${gid}'`,
+  );
 }
 
 /** What names our objects in the kernel: changed under a running daemon, the old ones would be nobody's. */

@@ -2,18 +2,24 @@
  * `backroute once`: one verdict on every uplink, each silence confirmed by a burst, a switch if needed, and out: for cron.
  * What it must remember is in the kernel and the state file. Must not run beside a daemon or itself.
  */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { answers, SOCKET_FILE } from '../api/server.js';
 import type { Config, UplinkConfig } from '../core/config.js';
-import type { SavedState, StatusView } from '../core/messages.js';
-import { pathKey } from '../core/model.js';
-import { loadState } from '../history/state-store.js';
+import type { StatusView } from '../core/messages.js';
+import { type PathKey, pathKey } from '../core/model.js';
+import { writeAtomically } from '../history/state-store.js';
 import { assemble, holderOf, lockStateDir, type Places, readConfig, requireNetAdmin } from './assembly.js';
 import { type ExitCode, StartError } from './start-error.js';
 
 /** Verdicts are due within 2 s; a first lookup of a name may take longer. */
 const VERDICT_MS = 10_000;
 const POLL_MS = 20;
+
+const MEMORY_FILE = 'once.json';
+
+/** Per path that has ever failed: since when runs found it good; null = the last run did not. */
+export type OnceMemory = Readonly<Record<PathKey, { readonly goodSinceWallMs: number | null }>>;
 
 export interface OnceResult {
   readonly exitCode: ExitCode;
@@ -35,8 +41,11 @@ export async function runOnce(places: Places): Promise<OnceResult> {
     return { exitCode: 0, view: null, note: `another run is under way (${holderOf(places.stateDir)}): nothing was done` };
   }
   try {
-    const { saved } = await loadState(places.stateDir);
-    return await judgeOnce(patientAcrossRuns(config, saved, Date.now()), places.stateDir, warnings);
+    const memoryPath = join(places.stateDir, MEMORY_FILE);
+    const memory = await readMemory(memoryPath);
+    const result = await judgeOnce(patientAcrossRuns(config, memory, Date.now()), places.stateDir, warnings);
+    if (result.view !== null) await writeAtomically(memoryPath, `${JSON.stringify(remember(memory, result.view))}\n`);
+    return result;
   } finally {
     lock.release();
   }
@@ -72,16 +81,52 @@ async function judgeOnce(config: Config, stateDir: string, warnings: readonly st
 
 /**
  * Time between two runs is time seen by nobody, so patience counts across them: a silence that the burst confirms acts at
- * once; the way back is free when the last failure is at least `recover-after` ago, and else left to a later run.
+ * once; the way back is free once an uplink that had failed was found good by two runs at least `recover-after` apart.
  */
-export function patientAcrossRuns(config: Config, saved: SavedState | null, nowWallMs: number): Config {
-  return { ...config, uplinks: config.uplinks.map((uplink) => patientUplink(uplink, saved, nowWallMs)) };
+export function patientAcrossRuns(config: Config, memory: OnceMemory, nowWallMs: number): Config {
+  return { ...config, uplinks: config.uplinks.map((uplink) => patientUplink(uplink, memory, nowWallMs)) };
 }
 
-function patientUplink(uplink: UplinkConfig, saved: SavedState | null, nowWallMs: number): UplinkConfig {
-  const failedMs = uplink.gateways.map(({ family }) => saved?.failures[pathKey(uplink.name, family)]?.lastWallMs ?? 0);
-  const quietMs = nowWallMs - Math.max(0, ...failedMs);
-  const free = quietMs < 0 || quietMs >= uplink.recoverAfterMs;
-  const recoverAfterMs = free ? 0 : uplink.recoverAfterMs;
-  return { ...uplink, failAfterMs: 0, recoverAfterMs, holdDown: free ? { ...uplink.holdDown, maxMs: 0 } : uplink.holdDown };
+function patientUplink(uplink: UplinkConfig, memory: OnceMemory, nowWallMs: number): UplinkConfig {
+  const free = uplink.gateways.every(({ family }) => {
+    const path = memory[pathKey(uplink.name, family)];
+    if (path === undefined) return true;
+    const goodMs = nowWallMs - (path.goodSinceWallMs ?? nowWallMs);
+    // The clock was set back: a time in the future must not block the way for ever.
+    return path.goodSinceWallMs !== null && (goodMs < 0 || goodMs >= uplink.recoverAfterMs);
+  });
+  if (!free) return { ...uplink, failAfterMs: 0 };
+  return { ...uplink, failAfterMs: 0, recoverAfterMs: 0, holdDown: { ...uplink.holdDown, maxMs: 0 } };
+}
+
+/** What a run found, for the next one. An uplink that never failed needs no memory. */
+export function remember(memory: OnceMemory, view: StatusView): OnceMemory {
+  const next: Record<PathKey, { readonly goodSinceWallMs: number | null }> = {};
+  for (const uplink of view.uplinks) {
+    for (const path of uplink.paths) {
+      const key = pathKey(uplink.name, path.family);
+      const before = memory[key];
+      const good = path.health === 'up' || path.health === 'degraded';
+      if (!good) next[key] = { goodSinceWallMs: null };
+      else if (before !== undefined) next[key] = { goodSinceWallMs: before.goodSinceWallMs ?? view.wallMs };
+    }
+  }
+  return next;
+}
+
+/** Unreadable or damaged counts as none: the first run decides as a first run. */
+async function readMemory(path: string): Promise<OnceMemory> {
+  try {
+    const value: unknown = JSON.parse(await readFile(path, 'utf8'));
+    if (typeof value !== 'object' || value === null) return {};
+    const entries = Object.entries(value).filter(
+      (entry): entry is [PathKey, { goodSinceWallMs: number | null }] =>
+        typeof entry[1] === 'object' &&
+        entry[1] !== null &&
+        (entry[1].goodSinceWallMs === null || typeof entry[1].goodSinceWallMs === 'number'),
+    );
+    return Object.fromEntries(entries);
+  } catch {
+    return {};
+  }
 }

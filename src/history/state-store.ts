@@ -53,7 +53,7 @@ export class StateStore {
 }
 
 /** A crash or a lost power leaves the old file or the new one (rename(2)). Readable by root and the daemon's group alone. */
-async function writeAtomically(path: string, text: string): Promise<void> {
+export async function writeAtomically(path: string, text: string): Promise<void> {
   const aside = `${path}.${process.pid}.tmp`;
   try {
     const file = await open(aside, 'w', 0o640);
