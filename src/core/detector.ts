@@ -387,7 +387,8 @@ export class Detector {
     if (share('unreachable') + share('ttl-exceeded') > 0) return 'unreachable';
     const gateway = this.gateway;
     if (gateway === null || this.#counts(gateway)) return 'gateway-silent';
-    if (gateway.silentSinceMs === null && gateway.everAnswered) return 'upstream-silent';
+    const answersSince = gateway.silentSinceMs === null && gateway.answeredSentMs >= (this.#silentSinceMs ?? 0);
+    if (answersSince) return 'upstream-silent';
     // A gateway that has never answered may simply not answer pings: its silence proves nothing.
     return gateway.everAnswered ? 'gateway-silent' : 'silent';
   }

@@ -120,7 +120,7 @@ export class PathSet {
     }
   }
 
-  /** An event near a path asks for a look at once: its addresses changed, or its gateway's neighbour entry failed. */
+  /** An event near a path asks for a look at once: its addresses or routes changed, or its gateway's neighbour entry failed. */
   recheck(before: KernelState, after: KernelState, nowMs: number): void {
     for (const path of this.#paths.values()) if (touches(path, before, after)) path.detector.recheck(nowMs);
   }
@@ -186,7 +186,19 @@ export class PathSet {
 }
 
 function touches(path: Path, before: KernelState, after: KernelState): boolean {
-  return addressesOf(path, before) !== addressesOf(path, after) || (gatewayFailed(path, after) && !gatewayFailed(path, before));
+  return (
+    addressesOf(path, before) !== addressesOf(path, after) ||
+    routesOf(path, before) !== routesOf(path, after) ||
+    (gatewayFailed(path, after) && !gatewayFailed(path, before))
+  );
+}
+
+function routesOf(path: Path, state: KernelState): string {
+  const mine = state.routes.filter((r) => r.family === path.family && r.nexthops.some((hop) => hop.ifindex === path.ifindex));
+  return mine
+    .map((r) => `${r.table} ${r.destination} ${r.metric} ${r.protocol} ${r.nexthops.map((hop) => hop.gateway).join()}`)
+    .sort()
+    .join('\n');
 }
 
 function addressesOf(path: Path, state: KernelState): string {
