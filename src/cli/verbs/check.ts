@@ -16,7 +16,10 @@ const LOOKUP_MS = 3_000;
 
 export async function check(places: Places, options: { readonly json?: boolean }, io: Io): Promise<void> {
   const result = await loadConfig(places.configPath);
-  if (!result.ok) throw new ExitError(2, formatProblems(result.problems));
+  if (!result.ok) {
+    if (options.json === true) io.out(`${JSON.stringify({ ok: false, problems: result.problems, advice: null }, null, 2)}\n`);
+    throw new ExitError(2, formatProblems(result.problems));
+  }
   const { config, warnings, source } = result;
   const state = await readKernel();
   const addresses = await resolveAll(namesIn(config));
@@ -25,7 +28,7 @@ export async function check(places: Places, options: { readonly json?: boolean }
   const errors = problems.filter((problem) => problem.severity === 'error');
   if (options.json === true) {
     io.out(`${JSON.stringify({ ok: errors.length === 0, problems, advice: adviseConfig(config) }, null, 2)}\n`);
-    if (errors.length > 0) throw new ExitError(2, `${errors.length} problems`);
+    if (errors.length > 0) throw new ExitError(2, formatProblems(errors));
     return;
   }
   for (const problem of problems.filter(({ severity }) => severity === 'warning')) {

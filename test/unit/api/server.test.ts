@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { lstatSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, lstatSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -71,7 +71,6 @@ test('the socket of a dead daemon is replaced', async (t) => {
   // A socket file that nobody listens on: what kill -9 leaves behind.
   const dead = createServer();
   await new Promise<void>((resolve) => dead.listen(path, resolve));
-  const { linkSync } = await import('node:fs');
   linkSync(path, `${path}.kept`);
   await new Promise((resolve) => dead.close(resolve));
   linkSync(`${path}.kept`, path);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -129,11 +129,9 @@ test('a file moved away by logrotate is not written to any more', async (t) => {
   const file = new BatchedFile({ path, rotateBytes: null, onTrouble: silent });
   file.append('one');
   await file.flush();
-  const { renameSync } = await import('node:fs');
   renameSync(path, `${path}.old`);
   file.append('two\nstill two');
   await file.close();
   assert.equal(readFileSync(`${path}.old`, 'utf8'), 'one\n');
   assert.equal(readFileSync(path, 'utf8'), 'two still two\n');
-  appendFileSync(path, 'x');
 });

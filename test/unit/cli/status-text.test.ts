@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { stripVTControlCharacters } from 'node:util';
+import { coloured, paintFor, plain, table } from '../../../src/cli/paint.js';
+import { clockTime, formatRtt, formatShare, statusText } from '../../../src/cli/status-text.js';
+import type { StatusView } from '../../../src/core/messages.js';
+import { assertGolden } from '../../support/golden.js';
+import { calmView, NOON_MS, pathView, uplinkView } from '../../support/status-views.js';
+
+const targetView = {
+  kind: 'icmp',
+  address: '198.51.100.10',
+  alive: true,
+  loss: 0,
+  rttMs: 20,
+  jitterMs: 1,
+  deadlineMs: 60,
+  lastFailure: null,
+  note: null,
+} as const;
+
+test('all is well: one sentence and a quiet table', () => {
+  assertGolden('cli/status-calm.txt', statusText(calmView(), plain));
+});
+
+test('on the backup: why, since when, and when it goes back', () => {
+  const view: StatusView = {
+    ...calmView(),
+    families: [
+      {
+        family: 4,
+        active: 'backup',
+        reason: 'upstream-silent',
+        sinceWallMs: NOON_MS - 125_000,
+        next: { uplink: 'fast', inMs: 12_000 },
+      },
+      { family: 6, active: 'fast', reason: 'answers', sinceWallMs: NOON_MS - 90_000_000, next: null },
+    ],
+    uplinks: [
+      uplinkView('fast', [
+        pathView({ sinceWallMs: NOON_MS - 18_000, holdDownLeftMs: 12_000, loss: 0.123 }),
+        pathView({ family: 6, active: true, gateway: 'fe80::1' }),
+      ]),
+      uplinkView('backup', [pathView({ active: true, gateway: '192.168.1.1', rttMs: 141.7, loss: 0.004 })], { admin: 'forced' }),
+    ],
+  };
+  assertGolden('cli/status-failback.txt', statusText(view, plain));
+});
+
+test('everything down, in a dry run, with problems and a dead target', () => {
+  const view: StatusView = {
+    ...calmView(),
+    dryRun: true,
+    families: [{ family: 4, active: 'fast', reason: 'no-choice', sinceWallMs: NOON_MS - 500, next: null }],
+    uplinks: [
+      uplinkView('fast', [
+        pathView({
+          active: true,
+          health: 'down',
+          reason: 'gateway-silent',
+          loss: 1,
+          rttMs: null,
+          sinceWallMs: NOON_MS - 500,
+          suspicion: 'silent',
+        }),
+      ]),
+      uplinkView('backup', [
+        pathView({
+          health: 'degraded',
+          reason: 'loss-high',
+          interface: null,
+          gateway: null,
+          loss: null,
+          targets: [
+            { ...targetView, label: '198.51.100.10', alive: false, lastFailure: 'timeout' },
+            { ...targetView, label: 'https://example.net/', note: 'certificate expired 2026-01-01' },
+            { ...targetView, label: '192.0.2.7' },
+          ],
+        }),
+      ]),
+    ],
+    problems: ['every uplink fell silent at the same time: look at this machine first'],
+  };
+  assertGolden('cli/status-down.txt', statusText(view, plain));
+});
+
+test('both families alike are one sentence; a past failure is told in the past tense', () => {
+  const family = { active: 'backup', reason: 'carrier-lost', sinceWallMs: NOON_MS - 60_000, next: null } as const;
+  const both = [pathView(), pathView({ family: 6 })];
+  const view: StatusView = {
+    ...calmView(),
+    families: [
+      { family: 4, ...family },
+      { family: 6, ...family },
+    ],
+    uplinks: [uplinkView('fast', both), uplinkView('backup', both)],
+  };
+  assert.equal(
+    statusText(view, plain).split('\n')[0],
+    'IPv4 and IPv6 leave by backup since 11:59:00 (1 min): fast had failed (carrier-lost).',
+  );
+});
+
+test('nothing chosen yet', () => {
+  const view: StatusView = {
+    ...calmView(),
+    families: [{ family: 4, active: null, reason: 'starting', sinceWallMs: NOON_MS, next: null }],
+    uplinks: [],
+  };
+  assert.equal(statusText(view, plain), 'IPv4 leaves as the kernel had it: no verdict yet.\n');
+});
+
+test('colours change no column', () => {
+  const strip = (text: string): string => stripVTControlCharacters(text);
+  assert.equal(strip(statusText(calmView(), coloured)), statusText(calmView(), plain));
+});
+
+test('colours are for terminals that want them', () => {
+  assert.equal(paintFor({ isTTY: true }, {}), coloured);
+  assert.equal(paintFor({ isTTY: true }, { NO_COLOR: '' }), coloured, 'empty means not set');
+  assert.equal(paintFor({ isTTY: true }, { NO_COLOR: '1' }), plain);
+  assert.equal(paintFor({ isTTY: true }, { TERM: 'dumb' }), plain);
+  assert.equal(paintFor({}, {}), plain);
+});
+
+test('tables line up and leave nothing at the end of a line', () => {
+  const rows = [
+    ['a', '1', ''],
+    ['äöü', '100', 'x'],
+  ];
+  assert.deepEqual(table(rows, ['left', 'right']), ['a      1', 'äöü  100  x']);
+});
+
+test('figures for people', () => {
+  assert.deepEqual([0, 0.004, 0.123, 1].map(formatShare), ['0 %', '0.4 %', '12 %', '100 %']);
+  assert.deepEqual([0.04, 20.13, 141.7].map(formatRtt), ['0.0 ms', '20.1 ms', '142 ms']);
+  assert.equal(clockTime(NOON_MS - 1_000, NOON_MS), '11:59:59');
+  assert.equal(clockTime(NOON_MS - 86_400_000, NOON_MS), '2026-02-28 12:00:00');
+});
