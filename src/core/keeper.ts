@@ -182,12 +182,13 @@ export class Keeper {
     let memory = this.#memory;
     for (const route of difference.displaced) {
       // A client that renews its lease puts a new route in the place of its old one: the newest is what it wants back. One
-      // that stands beside ours was meant to stand beside its older ones too.
+      // that stands beside ours, or beside another one now, was meant to stand beside its older ones too.
       const beside = !difference.ops.some((op) => op.op === 'route-replace' && samePlaceInMain(op.route, route));
       const former = memory.routes.find(
         (r) =>
           sameRoute(r, route) ||
           (!beside &&
+            this.#memory.routes.includes(r) &&
             r.family === route.family &&
             r.metric === route.metric &&
             r.protocol === route.protocol &&
