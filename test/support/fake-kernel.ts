@@ -155,7 +155,9 @@ export class FakeKernel implements Kernel {
   prepend(route: RouteState): void {
     const rivals = this.#state.routes.filter((other) => samePlace(other, route));
     const first = this.#state.routes.findIndex((other) => rivals.includes(other));
-    if (first < 0) this.foreign({ op: 'route-add', route });
+    // in IPv6 every further one joins the multipath route
+    if (route.family === 6) this.foreign({ op: 'route-append', route });
+    else if (first < 0) this.foreign({ op: 'route-add', route });
     else this.#set({ routes: this.#state.routes.toSpliced(first, 0, route) }, 'route');
   }
 

@@ -9,8 +9,10 @@ export type FarAnswer =
   | { readonly kind: 'answer'; readonly delayMs: number; readonly copies: number }
   | { readonly kind: 'failure'; readonly delayMs: number; readonly reason: LossReason };
 
+export const USUAL_RTT_MS = 20;
+
 export class FarSide {
-  rttMs = 20;
+  rttMs = USUAL_RTT_MS;
   /** spread above rttMs, evenly */
   jitterMs = 2;
   /** share of probes and packets lost beyond the gateway, 0..1 */

@@ -8,6 +8,7 @@ import type { Config } from '../../src/core/config.js';
 import { plainLine } from '../../src/core/describe.js';
 import type { KernelOp, RouteState } from '../../src/core/kernel.js';
 import type { Family, LossReason } from '../../src/core/model.js';
+import { USUAL_RTT_MS } from './far-side.js';
 import { linkNames, renderOp } from './render-kernel.js';
 import { foreignDefault } from './topology.js';
 import type { LogEntry, VirtualWorld } from './virtual-world.js';
@@ -23,6 +24,11 @@ const PROTOCOLS: Readonly<Record<string, number>> = { ra: 9, boot: 3, static: 4,
 
 /** Plays the whole text; the last line is `T end`. @param configs what `reload NAME` names */
 export function play(world: VirtualWorld, text: string, configs: Configs = {}): void {
+  world.runUntil(prepare(world, text, configs));
+}
+
+/** Plans everything and runs nothing. @returns when the end is */
+export function prepare(world: VirtualWorld, text: string, configs: Configs = {}): number {
   const steps = parseTimeline(text);
   const end = steps.find((step) => step.text === 'end');
   if (end === undefined) throw new Error('a timeline needs its end');
@@ -33,7 +39,7 @@ export function play(world: VirtualWorld, text: string, configs: Configs = {}): 
       perform(world, step.text.split(/\s+/), configs);
     });
   }
-  world.runUntil(end.atMs);
+  return end.atMs;
 }
 
 /** `90s`, `1.5s`, `200ms`, `2m` */
@@ -66,12 +72,33 @@ type Verb = (world: VirtualWorld, args: readonly [string, string, string], words
 const VERBS: Readonly<Record<string, Verb>> = {
   start: (world) => world.startProcess(),
   kill: (world) => world.killProcess(),
+  /** dies in the middle of what it does next, after so many operations */
+  'kill-after': (world, [ops]) => {
+    world.opsToLive = Number(ops);
+  },
+  /** started anew, whatever it was doing */
+  restart: (world) => {
+    world.killProcess();
+    world.startProcess();
+  },
   stop: (world) => world.deliver({ type: 'stopping' }),
   cleanup: cleanUp,
   stall: (world, [time]) => world.stall(parseTime(time)),
+  step: (world) => world.tellStall('clock-stepped', 0),
+  unwatchful: (world) => {
+    world.watchful = false;
+  },
   // far away
   cut: (world, [uplink, what, address]) => cut(world, uplink, what, address),
   mend: (world, [uplink]) => mend(world, uplink),
+  'mend-all': (world) => {
+    for (const far of world.farSides) {
+      mend(world, far.name);
+      far.gatewayAnswers = true;
+      far.rttMs = USUAL_RTT_MS;
+    }
+    world.kernel.sabotage = null;
+  },
   mute: (world, [uplink]) => {
     world.farSide(uplink).gatewayAnswers = false;
   },
@@ -102,6 +129,8 @@ const VERBS: Readonly<Record<string, Verb>> = {
   address: ({ kernel }, [device, network]) => kernel.addAddress(device, network),
   sysctl: ({ kernel }, [key, value]) => kernel.setSysctl(key, value),
   ip: (world, _args, words) => foreignRoute(world, words),
+  /** somebody flushes a table or the rules that are ours */
+  flush: (world, [what, number]) => flush(world, what, Number(number)),
   fail: (world, [errno, count, kind]) => sabotage(world, errno, Number(count), kind),
   // orders
   reload: (world, [name], _words, configs) => world.reload(namedConfig(configs, name)),
@@ -138,10 +167,7 @@ function mend(world: VirtualWorld, name: string): void {
 function cleanUp(world: VirtualWorld): void {
   const { kernel, config, saved } = world;
   const seen = kernel.snapshotNow(cleanupRequest(config.kernel, saved));
-  for (const op of planCleanup(seen, config.kernel, saved)) {
-    const [result] = kernel.applyNow([op]);
-    if (result !== undefined) world.log.push({ atMs: world.elapsedMs, type: 'op', result });
-  }
+  for (const op of planCleanup(seen, config.kernel, saved)) world.carryOut(op);
 }
 
 function namedConfig(configs: Configs, name: string): Config {
@@ -178,12 +204,22 @@ function foreignRoute(world: VirtualWorld, words: readonly string[]): void {
   if (errno !== null) world.note(`  ${errno}`);
 }
 
+function flush(world: VirtualWorld, what: string, number: number): void {
+  const { kernel } = world;
+  world.tamperedMs = world.nowMs;
+  if (what === 'rule')
+    for (const rule of kernel.state.rules) if (rule.priority === number) kernel.foreign({ op: 'rule-delete', rule });
+  if (what === 'table')
+    for (const route of kernel.state.routes) if (route.table === number) kernel.foreign({ op: 'route-delete', route });
+}
+
 /** The next `count` operations of this kind fail. */
 function sabotage(world: VirtualWorld, errno: string, count: number, kind: string): void {
   let left = count;
   world.kernel.sabotage = (op) => {
-    if (left === 0 || (kind !== '' && op.op !== kind)) return null;
+    if (kind !== '' && op.op !== kind) return null;
     left -= 1;
+    if (left <= 0) world.kernel.sabotage = null;
     return errno;
   };
 }

@@ -3,7 +3,7 @@
  * does, brings back what follows from them, and notes everything. Nothing here waits; ten minutes take milliseconds.
  */
 import type { Config } from '../../src/core/config.js';
-import type { KernelOp, OpResult, SnapshotRequest } from '../../src/core/kernel.js';
+import type { KernelOp, KernelState, OpResult, SnapshotRequest } from '../../src/core/kernel.js';
 import type { Effect, Event, HistoryRecord, SavedState, StallCause, StatusView, Surroundings } from '../../src/core/messages.js';
 import { type Family, type LossReason, type PathKey, pathKey } from '../../src/core/model.js';
 import type { ProbeAsk } from '../../src/core/probe.js';
@@ -65,13 +65,17 @@ export class VirtualWorld {
   saved: SavedState | null = null;
   config: Config;
   nowMs = START_MS;
-  /** called after every change of the kernel, in the middle of a batch of operations too */
-  onKernelChange: (() => void) | null = null;
+  /** called after every single operation of ours, in the middle of a batch too */
+  onOp: ((result: OpResult, before: KernelState) => void) | null = null;
   /** called after everything that happened */
   onStep: (() => void) | null = null;
   /** the process dies after this many further operations */
   opsToLive: number | null = null;
   engine: EngineUnderTest | null = null;
+  /** when somebody last took our rules or tables away: until that is noticed probes may go astray */
+  tamperedMs = Number.NEGATIVE_INFINITY;
+  /** when the present process began */
+  startedMs = 0;
   /** whether the daemon notices stalls itself; the engine must manage without */
   watchful = true;
   readonly #make: MakeEngine;
@@ -97,7 +101,6 @@ export class VirtualWorld {
     const families = new Set(topology.config.uplinks.flatMap((uplink) => uplink.gateways.map((gateway) => gateway.family)));
     this.meters = new Map([...families].map((family) => [family, new OutageMeter(family)]));
     this.kernel.watch(() => {
-      this.onKernelChange?.();
       this.#readSoon(NOTIFICATION_DELAY_MS);
     });
   }
@@ -128,6 +131,7 @@ export class VirtualWorld {
   startProcess(): void {
     if (this.engine !== null) throw new Error('it runs already');
     this.#life += 1;
+    this.startedMs = this.nowMs;
     this.#forgotten.clear();
     this.#reading = null;
     this.#timerDueMs = null;
@@ -155,9 +159,13 @@ export class VirtualWorld {
     this.#stalledUntilMs = Math.max(this.#stalledUntilMs, this.nowMs + durationMs);
   }
 
-  /** Hands in what only the daemon can notice, before anything that was waiting. */
-  tellStall(cause: StallCause, fromMs: number): void {
-    this.deliver({ type: 'stalled', fromMs, toMs: this.nowMs, cause });
+  /** Hands in what only the daemon can notice: here, that the machine slept or its clock was set. */
+  tellStall(cause: StallCause, lastedMs: number): void {
+    this.deliver({ type: 'stalled', fromMs: this.nowMs - lastedMs, toMs: this.nowMs, cause });
+  }
+
+  get stalled(): boolean {
+    return this.nowMs < this.#stalledUntilMs;
   }
 
   deliver(event: Event): void {
@@ -289,6 +297,17 @@ export class VirtualWorld {
     }
   }
 
+  /** One operation of ours, noted and shown to whoever watches. */
+  carryOut(op: KernelOp): readonly OpResult[] {
+    const before = this.kernel.state;
+    const results = this.kernel.applyNow([op]);
+    for (const result of results) {
+      this.log.push({ atMs: this.elapsedMs, type: 'op', result });
+      this.onOp?.(result, before);
+    }
+    return results;
+  }
+
   #apply(ops: readonly KernelOp[]): void {
     const results: OpResult[] = [];
     for (const op of ops) {
@@ -297,10 +316,7 @@ export class VirtualWorld {
         return;
       }
       if (this.opsToLive !== null) this.opsToLive -= 1;
-      for (const result of this.kernel.applyNow([op])) {
-        results.push(result);
-        this.log.push({ atMs: this.elapsedMs, type: 'op', result });
-      }
+      results.push(...this.carryOut(op));
     }
     this.#toProcess(this.nowMs, RANK_ANSWER, () => this.deliver({ type: 'ops-applied', results }));
     this.#toProcess(this.nowMs + READ_AFTER_APPLY_MS, RANK_ANSWER, () => this.#readSoon(0));
