@@ -4,12 +4,11 @@
  * zero in each process, and Date steps.)
  */
 
-// Both read CLOCK_MONOTONIC; the difference is constant and performance.now() allocates nothing.
-const offsetMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
-
 /** Milliseconds of CLOCK_MONOTONIC, with fractions; comparable across processes, not across machines or reboots. */
 export function monotonicMs(): number {
-  return performance.now() + offsetMs;
+  // Not performance.now() plus an offset taken once: whoever is preempted while taking it is wrong for the rest of its life.
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1e3 + nanoseconds / 1e6;
 }
 
 /** One instant on both clocks: the monotonic one to calculate with, the wall clock to print. */

@@ -2,7 +2,17 @@
  * What is known of a lab on disk: STATE_DIR/NAME.json, and STATE_DIR/NAME/ for sockets and logs. Written before anything is
  * made, so that whoever finds the file can take down whatever exists. Knows nothing of how it is made.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { LabError } from './errors.js';
 import type { Failure } from './failures.js';
@@ -44,6 +54,11 @@ export function filesDir(stateDir: string, name: string): string {
   return join(stateDir, name);
 }
 
+/** The state before its name is claimed. */
+export function draftPath(stateDir: string, name: string, builderPid: number): string {
+  return join(stateDir, `.${name}.${builderPid}.draft`);
+}
+
 export function linkSocketPath(stateDir: string, name: string, uplink: string): string {
   return join(filesDir(stateDir, name), `${uplink}.sock`);
 }
@@ -62,17 +77,32 @@ export function createState(stateDir: string, state: LabState): void {
       'choose another name with --name, or remove them with `ip netns del`',
     );
   }
-  mkdirSync(stateDir, { recursive: true });
+  const draft = draftPath(stateDir, state.name, state.builder.pid);
+  writeDraft(stateDir, draft, serialise(state));
   try {
-    writeFileSync(statePath(stateDir, state.name), serialise(state), { flag: 'wx' });
+    // A link appears whole or not at all, and never over another file: whoever kills us here leaves no half of a state.
+    linkSync(draft, statePath(stateDir, state.name));
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
     throw new LabError(
       `there is a lab "${state.name}" already`,
       `take it down with \`backroute lab down --name ${state.name}\`, or choose another name with --name`,
     );
+  } finally {
+    rmSync(draft, { force: true });
   }
   mkdirSync(filesDir(stateDir, state.name), { recursive: true });
+}
+
+/** Another lab's end may remove the empty folder between our making and our using it. */
+function writeDraft(stateDir: string, draft: string, text: string, attemptsLeft = 5): void {
+  mkdirSync(stateDir, { recursive: true });
+  try {
+    writeFileSync(draft, text);
+  } catch (error) {
+    if (attemptsLeft === 0 || !(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    writeDraft(stateDir, draft, text, attemptsLeft - 1);
+  }
 }
 
 /** Reads, changes and replaces the file in one go; the reader never sees half of it. Returns what is there now. */

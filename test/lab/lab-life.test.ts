@@ -11,13 +11,19 @@ import { Lab } from '../../src/lab/lab.js';
 import { isAlive, type ProcessIdentity, processesIn } from '../../src/lab/processes.js';
 import { missingRequirement } from '../../src/lab/requirements.js';
 import { run } from '../../src/lab/run.js';
-import { findState, namespacePath } from '../../src/lab/state.js';
+import { findState, listLabs, namespacePath } from '../../src/lab/state.js';
 import { type TopologyName, topologies } from '../../src/lab/topologies.js';
 import { until } from '../../src/lab/until.js';
 
 const skip = missingRequirement()?.message ?? false;
 const stateDir = mkdtempSync(join(tmpdir(), 'lab-life-'));
-after(() => rmSync(stateDir, { recursive: true, force: true }));
+after(async () => {
+  // Only a failed test leaves a lab; it must not stay on the machine all the same.
+  for (const dir of [stateDir, ...readdirSync(stateDir).map((entry) => join(stateDir, entry))]) {
+    for (const name of listLabs(dir)) await labDown({ name, stateDir: dir, force: true }, () => {});
+  }
+  rmSync(stateDir, { recursive: true, force: true });
+});
 
 const LAB_MODULE = new URL('../../src/lab/lab.js', import.meta.url).href;
 
@@ -27,7 +33,7 @@ function traces(name: string, dir: string, processes: readonly ProcessIdentity[]
   for (const place of ['/run/netns', '/etc/netns']) {
     if (existsSync(place)) found.push(...readdirSync(place).filter((entry) => entry.startsWith(`br-${name}-`)));
   }
-  if (existsSync(dir)) found.push(...readdirSync(dir).filter((entry) => entry.startsWith(name)));
+  if (existsSync(dir)) found.push(...readdirSync(dir).filter((entry) => entry.includes(name)));
   found.push(...processes.filter(isAlive).map(({ pid }) => `process ${pid}`));
   return found;
 }

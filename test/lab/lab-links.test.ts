@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { monotonicMs } from '../../src/lab/clock.js';
 import { Lab } from '../../src/lab/lab.js';
 import type { Meter } from '../../src/lab/meter.js';
@@ -21,6 +21,11 @@ before(async () => {
 after(async () => {
   if (!skip) await lab.destroy();
   rmSync(stateDir, { recursive: true, force: true });
+});
+
+// One test's failure shall not be the next one's.
+afterEach(async () => {
+  if (!skip) await lab.mend('fast');
 });
 
 /** Resolves once `count` packets sent since `sinceMs` are answered or lost for sure. */
