@@ -36,13 +36,15 @@ export function differ(seen: KernelState, plan: Plan, numbers: KernelNumbers): D
       const isFirst = route.metric === FIRST_METRIC[family];
       placeDefault(standing, route, numbers.protocol, isFirst ? first : standbys, displaced);
     }
-    // Ours at a metric that is not wanted any more: only after the wanted ones stand.
+    // Ours at a metric that is not wanted any more: only after the wanted ones stand. Without any uplink to go by the last plan
+    // is kept, and where nothing but stale ones stands they wait until a wanted one is seen: it may be refused.
     const firstPlanned = wanted.some((w) => w.metric === FIRST_METRIC[family]);
+    const isStale = (r: RouteState): boolean => r.protocol === numbers.protocol && !wanted.some((w) => w.metric === r.metric);
+    const secure = wanted.length > 0 && standing.some((r) => !isStale(r));
     for (const route of standing) {
-      const stale = route.protocol === numbers.protocol && !wanted.some((w) => w.metric === route.metric);
       // The first place is emptied only to be filled: without a choice, or with all uplinks lost, the last plan is kept.
       const kept = route.metric === FIRST_METRIC[family] && !firstPlanned;
-      if (stale && !kept) removals.push({ op: 'route-delete', route });
+      if (isStale(route) && secure && !kept) removals.push({ op: 'route-delete', route });
     }
   }
 
