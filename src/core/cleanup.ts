@@ -11,6 +11,12 @@ import type { Family } from './model.js';
 /** rtm_protocol of routes that an administrator made to stay */
 const PROTOCOL_STATIC = 4;
 
+/** The saved state without what an earlier boot of the kernel remembered: those routes and values are gone by themselves. */
+export function ofThisBoot(saved: SavedState | null, bootId: string): SavedState | null {
+  if (saved === null || saved.restore.bootId === bootId) return saved;
+  return { ...saved, restore: { bootId, routes: [], sysctls: {}, hadDefault: [] } };
+}
+
 /** What a snapshot must hold for `planCleanup`. */
 export function cleanupRequest(numbers: KernelNumbers, saved: SavedState | null): SnapshotRequest {
   return {

@@ -4,9 +4,10 @@
  */
 import { Agenda } from './agenda.js';
 import { FamilyChoice } from './choice.js';
+import { planCleanup } from './cleanup.js';
 import { type Config, MAX_UPLINKS, tableOf } from './config.js';
 import { Keeper } from './keeper.js';
-import type { KernelState, SnapshotRequest } from './kernel.js';
+import type { KernelState, OpResult, SnapshotRequest } from './kernel.js';
 import type { Command, Effect, Event, HistoryRecord, SavedState, StallCause, StatusView, Surroundings } from './messages.js';
 import { type Family, reasonText } from './model.js';
 import { Names } from './names.js';
@@ -51,6 +52,7 @@ export class Engine {
   /** whether probes may leave is to be looked at anew */
   #steer = false;
   #save = false;
+  #stopped = false;
   /** what the last reading asked for */
   #requested = '';
   #now = 0;
@@ -143,8 +145,7 @@ export class Engine {
         for (const path of this.#paths.of(event.family)) path.nameFailed(event.name, now);
         break;
       case 'stopping':
-        this.#tell('stopping', 'info', 'stopping: the routes stay as they are');
-        this.#save = true;
+        this.#stop();
         break;
     }
     return this.#finish();
@@ -284,7 +285,13 @@ export class Engine {
     }
   }
 
-  #opsApplied(results: Parameters<Keeper['applied']>[0], now: number): void {
+  #opsApplied(results: readonly OpResult[], now: number): void {
+    if (this.#stopped) {
+      // Put back once, it must not be put back again by a later cleanup; what failed is still to be done by one.
+      if (results.every((r) => r.ok)) this.#keeper.forgetMemory();
+      this.#save = true;
+      return;
+    }
     for (const route of this.#keeper.applied(results, now)) {
       const gateway = route.nexthops[0]?.gateway;
       for (const path of this.#paths.all()) {
@@ -356,6 +363,18 @@ export class Engine {
     }
     this.#readKernel();
     this.#choose = true;
+  }
+
+  /** After this nothing is planned any more: what the kernel holds then is what stays. */
+  #stop(): void {
+    const state = this.#keeper.state;
+    const restore = this.#config.onStop === 'restore' && state !== null;
+    this.#tell('stopping', 'info', restore ? 'stopping: the former routes come back' : 'stopping: the routes stay as they are');
+    this.#stopped = true;
+    this.#save = true;
+    if (!restore) return;
+    for (const path of this.#paths.all()) path.dispose();
+    this.#emit({ type: 'apply', ops: planCleanup(state, this.#config.kernel, this.saved()) });
   }
 
   #command(command: Command): void {
@@ -441,7 +460,7 @@ export class Engine {
   /** Chooses and plans as often as the one asks for the other, then hands out what has gathered. */
   #finish(): Effect[] {
     const now = this.#now;
-    for (let round = 0; round < 3 && (this.#choose || this.#plan); round += 1) {
+    for (let round = 0; round < 3 && !this.#stopped && (this.#choose || this.#plan); round += 1) {
       if (this.#choose) {
         this.#choose = false;
         this.#chooseAll(now);
@@ -453,7 +472,7 @@ export class Engine {
         this.#steer = true;
       }
     }
-    if (this.#steer && !this.#keeper.applying) {
+    if (this.#steer && !this.#stopped && !this.#keeper.applying) {
       this.#steer = false;
       this.#paths.steer((family, table) => this.#keeper.steered(family, table), now);
     }

@@ -51,6 +51,11 @@ export class Keeper {
     return this.#memory;
   }
 
+  /** Everything remembered has been put back. */
+  forgetMemory(): void {
+    this.#memory = { ...this.#memory, routes: [], sysctls: {}, hadDefault: [] };
+  }
+
   /** What the kernel refuses to do, as sentences. */
   get refusals(): readonly string[] {
     return [...this.#refused.values()];

@@ -13,6 +13,7 @@ import type { SavedState, Surroundings } from '../core/messages.js';
 import type { Prober } from '../core/probe.js';
 import { EventJournal } from '../history/journal.js';
 import { ensureWritable, LOCK_FILE, loadState, StateStore } from '../history/state-store.js';
+import { bootId } from '../kernel/boot.js';
 import { RtnlKernel } from '../kernel/kernel.js';
 import { type FileLock, lockFile, lockHolder } from '../kernel/lock.js';
 import { kernelSockets } from '../kernel/sockets.js';
@@ -232,13 +233,4 @@ export function surroundings(): Surroundings {
     // The wall clock may step while we run: the pair of clocks is read at the moment of asking.
     wallMs: (monotonicMs) => Date.now() - performance.now() + monotonicMs,
   };
-}
-
-/** proc_sys_kernel(5): new with every boot; tells memory of this boot's routes from an older one's. */
-function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    return 'unknown';
-  }
 }

@@ -5,12 +5,13 @@
 import { join } from 'node:path';
 import { BUILT_IN } from '../../config/defaults.js';
 import { loadConfig } from '../../config/load.js';
-import { cleanupRequest, planCleanup } from '../../core/cleanup.js';
+import { cleanupRequest, ofThisBoot, planCleanup } from '../../core/cleanup.js';
 import type { KernelNumbers } from '../../core/config.js';
 import type { Kernel, KernelOp, OpResult } from '../../core/kernel.js';
 import type { SavedState } from '../../core/messages.js';
 import { describeOp } from '../../core/op-text.js';
 import { ensureWritable, LOCK_FILE, loadState, StateStore } from '../../history/state-store.js';
+import { bootId } from '../../kernel/boot.js';
 import { RtnlKernel } from '../../kernel/kernel.js';
 import { lockFile, lockHolder } from '../../kernel/lock.js';
 import { ExitError } from '../exit-error.js';
@@ -26,7 +27,8 @@ export async function cleanup(places: Places, options: { readonly dryRun?: boole
   const lock = dryRun ? null : await takeLock(places.stateDir);
   const kernel = new RtnlKernel();
   try {
-    const { saved, problem } = await loadState(places.stateDir);
+    const { saved: found, problem } = await loadState(places.stateDir);
+    const saved = ofThisBoot(found, bootId());
     if (problem !== null) io.err(`${problem}\n`);
     const results = await clean(kernel, numbers, saved, dryRun, io);
     const failed = results.filter((result) => !result.ok);
