@@ -37,8 +37,6 @@ export interface LoopParts {
 const MAX_JUDGE_PASSES = 32;
 /** The restore memory gets this long to reach the disk before the first change is made without it. */
 const FIRST_SAVE_MS = 1_000;
-/** A slow disk that held the first probes back this long must not look like a slow uplink. */
-const HELD_STALL_MS = 50;
 /** nft and sysctl changes send no notification: after own changes the kernel is read again. */
 const READ_AFTER_APPLY_MS = 50;
 /** After an exception the engine's own wish for a timer is lost. */
@@ -250,7 +248,6 @@ export class Loop {
     }
     this.#touched = true;
     const { clock, store } = this.#parts;
-    const sinceMs = clock.now();
     this.#held = [{ type: 'apply', ops }];
     const release = (): void => {
       const held = this.#held;
@@ -258,9 +255,6 @@ export class Loop {
       cancel();
       this.#held = null;
       for (const effect of held) this.#carryOut(effect);
-      // The engine believes that these probes left when it said so.
-      const toMs = clock.now();
-      if (toMs - sinceMs > HELD_STALL_MS) this.post({ type: 'stalled', cause: 'process-stalled', fromMs: sinceMs, toMs });
     };
     const cancel = clock.setTimer(FIRST_SAVE_MS, release);
     store.flushed().then(release, release);
