@@ -17,6 +17,7 @@ import { toolEnvironment } from './run.js';
 const PROGRAM = fileURLToPath(new URL('../../../bin/backroute', import.meta.url));
 const RETRY_MS = 10;
 const STREAM_START_MS = 10_000;
+const EXIT_TOLD_MS = 500;
 const LAST_LINES = 12;
 const KNOWN_ENTRIES = 1000;
 
@@ -51,7 +52,10 @@ export class DemoDaemon {
     closeSync(log);
     this.#child.on('error', (error) => this.#fail(`backroute run could not be started: ${error.message}`));
     this.#child.on('exit', (code, signal) => this.#fail(`backroute run has ended by itself (${signal ?? `exit ${code}`})`));
-    this.#follow().catch((error: unknown) => this.#fail(error instanceof Error ? error.message : String(error)));
+    this.#follow().catch((error: unknown) => {
+      // A daemon that ends breaks its stream off first; how it ended says more.
+      setTimeout(() => this.#fail(error instanceof Error ? error.message : String(error)), EXIT_TOLD_MS).unref();
+    });
   }
 
   /** Aborted when the daemon ends by itself or its stream breaks off; the reason is a LabError. */
@@ -93,7 +97,7 @@ export class DemoDaemon {
       if (this.#entries.length > KNOWN_ENTRIES) this.#entries.shift();
       for (const listener of [...this.#listeners]) listener(entry);
     }
-    throw new Error("the daemon's event stream has ended");
+    throw new Error("the daemon's event stream has ended although the daemon lives");
   }
 
   /** The socket is there once the daemon has adopted the routes. */
