@@ -75,7 +75,7 @@ export class Engine {
     });
     const sameBoot = saved !== null && saved.restore.bootId === surroundings.bootId;
     const memory = sameBoot ? saved.restore : { bootId: surroundings.bootId, routes: [], sysctls: {}, hadDefault: [] };
-    this.#keeper = new Keeper(memory, {
+    this.#keeper = new Keeper(memory, sameBoot, {
       apply: (ops) => this.#emit({ type: 'apply', ops }),
       record: (record) => this.#record(record),
       remembered: () => {

@@ -30,6 +30,7 @@ export class Keeper {
   readonly #ledger = new Ledger(opKey);
   #plan: Plan | null = null;
   #memory: RestoreMemory;
+  #looked: boolean;
   /** refusals told, by operation: each is told once until it works */
   readonly #refused = new Map<string, string>();
   #retryAtMs = Number.NEGATIVE_INFINITY;
@@ -37,8 +38,10 @@ export class Keeper {
   /** a repair waits for its ration */
   #deferred = false;
 
-  constructor(memory: RestoreMemory, port: KeeperPort) {
+  /** @param looked an earlier run of this boot has filled the memory: how things were before us was seen then */
+  constructor(memory: RestoreMemory, looked: boolean, port: KeeperPort) {
     this.#memory = memory;
+    this.#looked = looked;
     this.#port = port;
   }
 
@@ -174,8 +177,9 @@ export class Keeper {
   }
 
   #firstLook(state: KernelState): void {
-    // Only the first Backroute of this boot can say how things were before it.
-    if (this.#memory.hadDefault.length > 0 || this.#memory.routes.length > 0) return;
+    // Only the first Backroute of this boot can say how things were before it: later ones find its own routes.
+    if (this.#looked) return;
+    this.#looked = true;
     const families: Family[] = [4, 6];
     const hadDefault = families.filter((family) => mainDefaults(state, family).length > 0);
     if (hadDefault.length === 0) return;
@@ -262,7 +266,9 @@ export class Keeper {
     const intruder = intruders.find((r) => r.family === (first?.family ?? r.family)) ?? intruders[0];
     if (lostDefaults.length + lostTables.length + lostRules.length + intruders.length === 0) return null;
     // An intruder behind our place does not fill it.
-    const missing = first !== undefined && !intruders.some((r) => r.family === first.family && r.metric === first.metric);
+    const missing = lostDefaults.some(
+      (w) => w.metric === FIRST_METRIC[w.family] && !intruders.some((r) => r.family === w.family && r.metric === w.metric),
+    );
     const text =
       intruder !== undefined
         ? `${protocolName(intruder.protocol)} put its own default route in our place: repaired`
