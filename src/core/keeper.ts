@@ -193,18 +193,18 @@ export class Keeper {
       // A client that renews its lease puts a new route in the place of its old one: the newest is what it wants back. One
       // that stands beside ours, or beside another one now, was meant to stand beside its older ones too.
       const beside = !difference.ops.some((op) => op.op === 'route-replace' && samePlaceInMain(op.route, route));
-      const former = memory.routes.find(
-        (r) =>
-          sameRoute(r, route) ||
-          (!beside &&
-            this.#memory.routes.includes(r) &&
-            r.family === route.family &&
-            r.metric === route.metric &&
-            r.protocol === route.protocol &&
-            sameLinks(r, route)),
-      );
+      const renewed = (r: RouteState): boolean =>
+        !beside &&
+        !difference.displaced.some((other) => sameRoute(other, r)) &&
+        r.family === route.family &&
+        r.metric === route.metric &&
+        r.protocol === route.protocol &&
+        sameLinks(r, route);
+      const former = memory.routes.find((r) => sameRoute(r, route)) ?? memory.routes.find(renewed);
       const known = former !== undefined && sameRoute(former, route);
-      memory = { ...memory, routes: [...memory.routes.filter((r) => r !== former), route] };
+      // In the place of the old one: cleanup puts them back in this order.
+      const routes = former === undefined ? [...memory.routes, route] : memory.routes.map((r) => (r === former ? route : r));
+      memory = { ...memory, routes };
       if (!known) {
         this.#tell(
           'notice',
