@@ -3,8 +3,9 @@
  * there no default route. Pure; works without a daemon, from a snapshot and the saved state alone.
  */
 import { type KernelNumbers, MAX_UPLINKS, tableOf } from './config.js';
-import { isOwnRule, isOwnTable, mainDefaults } from './diff.js';
+import { isOwnRule, isOwnTable, mainDefaults, sameRoute } from './diff.js';
 import type { KernelOp, KernelState, RouteState, SnapshotRequest } from './kernel.js';
+import { applyOp } from './kernel-model.js';
 import type { SavedState } from './messages.js';
 import type { Family } from './model.js';
 
@@ -27,37 +28,41 @@ export function cleanupRequest(numbers: KernelNumbers, saved: SavedState | null)
 }
 
 /**
- * The operations, in order. A remembered route replaces ours at its metric; ours go only when another default stands. Where
- * nothing would be left although there was a default before us, the last choice stays, as a static route that is nobody's.
+ * The operations, in order. A remembered route takes our place at its metric; ours go only when another default stands.
+ * Where nothing would be left although there was a default before us, the last choice stays, as a static route that is
+ * nobody's. Each step is tried on the model first: what the kernel would refuse must not be counted on.
  */
 export function planCleanup(state: KernelState, numbers: KernelNumbers, saved: SavedState | null): KernelOp[] {
   const families: Family[] = [4, 6];
   const ops: KernelOp[] = [];
-  const remembered = saved?.restore.routes ?? [];
+  let now = state;
+  const does = (op: KernelOp): boolean => {
+    const applied = applyOp(now, op);
+    if (applied.errno !== null) return false;
+    now = applied.state;
+    ops.push(op);
+    return true;
+  };
   for (const family of families) {
-    const standing = mainDefaults(state, family);
-    const ours = standing.filter((r) => r.protocol === numbers.protocol);
-    const back = remembered.filter((r) => r.family === family && isRestorable(state, r));
-    const replaced = new Set<RouteState>();
-    for (const metric of new Set(back.map((r) => r.metric))) {
-      const group = back.filter((r) => r.metric === metric);
-      const place = standing.find((r) => r.metric === metric);
-      group.forEach((route, i) => {
-        if (i > 0) ops.push({ op: 'route-append', route });
-        else if (place === undefined || place.protocol === numbers.protocol) {
-          if (place !== undefined) replaced.add(place);
-          ops.push({ op: 'route-replace', route });
-        }
-      });
+    const isOurs = (r: RouteState): boolean => r.protocol === numbers.protocol;
+    for (const route of saved?.restore.routes ?? []) {
+      if (route.family !== family || !isRestorable(now, route)) continue;
+      const standing = mainDefaults(now, family);
+      if (standing.some((r) => sameRoute(r, route))) continue;
+      // REPLACE swaps the first one of the metric: only if that is ours, nobody else loses his place.
+      const place = standing.find((r) => r.metric === route.metric);
+      if (place === undefined || isOurs(place)) does({ op: 'route-replace', route });
+      // IPv6 may make one multipath route of two (never of one by RA): appended only where every other stays what it is.
+      else if (standsApart(now, route)) does({ op: 'route-append', route });
     }
-    const others = standing.some((r) => r.protocol !== numbers.protocol) || back.length > 0;
-    const left = ours.filter((r) => !replaced.has(r));
-    const [keep] = left.filter((r) => r.type === 'unicast');
-    if (!others && keep !== undefined && (saved?.restore.hadDefault.includes(family) ?? true)) {
-      ops.push({ op: 'route-replace', route: { ...keep, protocol: PROTOCOL_STATIC } });
-      replaced.add(keep);
+    const standing = mainDefaults(now, family);
+    const [keep] = standing.filter((r) => isOurs(r) && r.type === 'unicast');
+    if (standing.every(isOurs) && keep !== undefined && (saved?.restore.hadDefault.includes(family) ?? true)) {
+      does({ op: 'route-replace', route: { ...keep, protocol: PROTOCOL_STATIC } });
     }
-    for (const route of left) if (!replaced.has(route)) ops.push({ op: 'route-delete', route });
+    const mayGo = mainDefaults(now, family).some((r) => !isOurs(r)) || saved?.restore.hadDefault.includes(family) === false;
+    if (!mayGo) continue;
+    for (const route of mainDefaults(now, family)) if (isOurs(route)) does({ op: 'route-delete', route });
   }
   for (const rule of state.rules) if (isOwnRule(rule, numbers)) ops.push({ op: 'rule-delete', rule });
   for (const route of state.routes) if (isOwnTable(route.table, numbers)) ops.push({ op: 'route-delete', route });
@@ -73,6 +78,11 @@ export function planCleanup(state: KernelState, numbers: KernelNumbers, saved: S
 /** A route over a link that is gone cannot come back. */
 function isRestorable(state: KernelState, route: RouteState): boolean {
   return route.nexthops.every((hop) => state.links.some((l) => l.index === hop.ifindex && l.adminUp));
+}
+
+function standsApart(state: KernelState, route: RouteState): boolean {
+  const after = applyOp(state, { op: 'route-append', route }).state;
+  return mainDefaults(state, route.family).every((r) => after.routes.includes(r));
 }
 
 function words(value: string): string {

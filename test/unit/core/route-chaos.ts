@@ -3,6 +3,7 @@
  * made through the kernel's own rules: what stands here can stand in Linux.
  */
 import type { RouteState } from '../../../src/core/kernel.js';
+import { sameRoute } from '../../../src/core/kernel-model.js';
 import type { Family } from '../../../src/core/model.js';
 import type { PlanInput, PlanPath } from '../../../src/core/plan.js';
 import { FakeKernel, MAIN_TABLE } from '../../support/fake-kernel.js';
@@ -54,8 +55,10 @@ export function strewDefaults(kernel: FakeKernel, random: Random, most: number, 
     for (let i = 0; i < count; i += 1) {
       const route = randomDefault(kernel, random, family, protocols);
       // IPv6 has no prepend: a route of the same metric joins the others.
-      if (family === 4 && random.chance(0.3)) kernel.prepend(route);
-      else kernel.foreign({ op: random.pick(['route-add', 'route-append'] as const), route });
+      if (family === 4 && random.chance(0.3)) {
+        // Linux refuses the very same route twice (EEXIST).
+        if (!defaultsOf(kernel, 4).some((r) => sameRoute(r, route))) kernel.prepend(route);
+      } else kernel.foreign({ op: random.pick(['route-add', 'route-append'] as const), route });
     }
   }
 }
