@@ -16,7 +16,7 @@ import type {
   RouteState,
   SnapshotRequest,
 } from '../../src/core/kernel.js';
-import { applyOp, samePlace } from '../../src/core/kernel-model.js';
+import { applyOp, samePlace, sameRoute } from '../../src/core/kernel-model.js';
 import type { Family } from '../../src/core/model.js';
 import { renderKernel } from './render-kernel.js';
 
@@ -154,6 +154,7 @@ export class FakeKernel implements Kernel {
   /** `ip route prepend`: another program puts its route before the others of the same metric (NLM_F_CREATE alone). */
   prepend(route: RouteState): void {
     const rivals = this.#state.routes.filter((other) => samePlace(other, route));
+    if (rivals.some((other) => sameRoute(other, route))) return;
     const first = this.#state.routes.findIndex((other) => rivals.includes(other));
     // in IPv6 every further one joins the multipath route
     if (route.family === 6) this.foreign({ op: 'route-append', route });

@@ -206,7 +206,7 @@ function foreignRoute(world: VirtualWorld, words: readonly string[]): void {
 
 function flush(world: VirtualWorld, what: string, number: number): void {
   const { kernel } = world;
-  world.tamperedMs = world.nowMs;
+  world.tampered();
   if (what === 'rule')
     for (const rule of kernel.state.rules) if (rule.priority === number) kernel.foreign({ op: 'rule-delete', rule });
   if (what === 'table')

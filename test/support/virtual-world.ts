@@ -159,6 +159,11 @@ export class VirtualWorld {
     this.#stalledUntilMs = Math.max(this.#stalledUntilMs, this.nowMs + durationMs);
   }
 
+  /** Somebody takes our rules or tables away. A process that stands still notices only when it goes on. */
+  tampered(): void {
+    this.tamperedMs = Math.max(this.nowMs, this.#stalledUntilMs);
+  }
+
   /** Hands in what only the daemon can notice: here, that the machine slept or its clock was set. */
   tellStall(cause: StallCause, lastedMs: number): void {
     this.deliver({ type: 'stalled', fromMs: this.nowMs - lastedMs, toMs: this.nowMs, cause });
