@@ -18,7 +18,7 @@ export async function build(root) {
 /** Returns what it removed, relative to `root`. */
 export function removeStaleOutputs(root) {
   const removed = [];
-  for (const tree of ['src', 'test']) {
+  for (const tree of ['src', 'bench', 'test']) {
     for (const path of filesBelow(join(root, 'dist', tree))) {
       const source = join(root, relative(join(root, 'dist'), path)).replace(OUTPUT, '.ts');
       if (!OUTPUT.test(path) || existsSync(source)) continue;
