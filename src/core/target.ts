@@ -9,6 +9,8 @@ import { SampleWindow } from './window.js';
 
 /** After so many misses in a row a target among living ones is no longer worth a confirm burst each time. */
 const MISSES_TO_SILENT = 3;
+/** Routers ration their errors (RFC 1812, 4.3.2.8; Linux sends each host one a second): the silence between two of them is no news. */
+const SAID_HOLDS_MS = 5_000;
 
 export interface TargetAddress {
   readonly label: string;
@@ -30,6 +32,8 @@ export class Target {
   /** send time of the first probe that went unanswered since the last answer; null while it answers */
   silentSinceMs: number | null = null;
   lastFailure: { readonly reason: LossReason; readonly detail: string } | null = null;
+  /** send time of the newest probe about which a router complained; -Infinity since it answered */
+  #complainedMs = Number.NEGATIVE_INFINITY;
   note: string | null = null;
   /** its death has been told */
   reportedDead = false;
@@ -61,6 +65,7 @@ export class Target {
     this.misses = 0;
     this.silentSinceMs = null;
     this.lastFailure = null;
+    this.#complainedMs = Number.NEGATIVE_INFINITY;
     this.note = note;
   }
 
@@ -68,6 +73,8 @@ export class Target {
     // A probe older than the newest answer was lost on a living path: it dates no silence.
     if (sentMs > this.answeredSentMs) this.silentSinceMs ??= sentMs;
     if (regular) this.misses += 1;
+    if (failure.reason === 'timeout' && sentMs - this.#complainedMs < SAID_HOLDS_MS) return;
+    if (failure.reason === 'unreachable' || failure.reason === 'ttl-exceeded') this.#complainedMs = sentMs;
     this.lastFailure = failure;
   }
 }

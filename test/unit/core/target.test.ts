@@ -43,6 +43,25 @@ test('a probe older than the newest answer dates no silence', () => {
   assert.equal(it.silentSinceMs, 2_000);
 });
 
+test('what a router says holds over the silence between two of its rationed errors, not for ever and over no answer', () => {
+  const it = target();
+  const unreachable = { reason: 'unreachable', detail: 'no route, says 192.0.2.254' } as const;
+  it.missed(0, unreachable, true);
+  for (const sentMs of [200, 400, 4_800]) {
+    it.missed(sentMs, TIMEOUT, true);
+    assert.deepEqual(it.lastFailure, unreachable, `${sentMs} ms`);
+  }
+  it.missed(5_000, TIMEOUT, true);
+  assert.deepEqual(it.lastFailure, TIMEOUT);
+  it.missed(5_200, unreachable, true);
+  it.missed(5_400, { reason: 'no-route', detail: 'ENETUNREACH' }, true);
+  assert.equal(it.lastFailure?.reason, 'no-route', 'whatever else is said is news');
+  it.missed(5_600, unreachable, true);
+  it.answered(5_800, 20, null);
+  it.missed(6_000, TIMEOUT, true);
+  assert.deepEqual(it.lastFailure, TIMEOUT);
+});
+
 test('alive without a trustworthy RTT leaves the estimate alone', () => {
   const it = target();
   it.answered(0, 20, null);
