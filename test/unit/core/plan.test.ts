@@ -1,0 +1,145 @@
+/** What shall stand in the kernel: defaults in their order, tables with guards, rules, and the sysctls of each topology. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { KernelState } from '../../../src/core/kernel.js';
+import {
+  FIRST_METRIC,
+  GUARD_METRIC,
+  makePlan,
+  PING_GROUP_RANGE,
+  type PlanInput,
+  type PlanPath,
+  sysctlKeys,
+} from '../../../src/core/plan.js';
+import { NUMBERS } from '../../support/topology.js';
+import { bareKernel } from './route-chaos.js';
+
+const kernel = bareKernel();
+
+function path(family: 4 | 6, slot: number, device: string | null): PlanPath {
+  if (device === null) return { family, slot, hop: null };
+  const gateway = family === 4 ? `192.168.${slot}.1` : `fe80::${slot + 1}%${device}`;
+  return { family, slot, hop: { ifindex: kernel.link(device).index, interface: device, gateway } };
+}
+
+function planOf(paths: readonly PlanPath[], change: Partial<PlanInput> = {}, seen: Partial<KernelState> = {}) {
+  const state = { ...kernel.snapshotNow({ tables: [], sysctls: sysctlKeys(['eth0', 'wan0']), nft: true }), ...seen };
+  return makePlan({ numbers: NUMBERS, paths, chosen: { 4: true, 6: true }, setSysctls: true, gid: 0, ...change }, state);
+}
+
+const ONE_ARMED = [path(4, 0, 'eth0'), path(4, 1, 'eth0')];
+const TWO_NICS = [path(4, 0, 'eth0'), path(4, 1, 'wan0')];
+
+test('the choice stands first, the others behind it, all with our protocol number', () => {
+  const { defaults } = planOf([...TWO_NICS, path(6, 0, 'eth0'), path(6, 1, 'wan0')]);
+  assert.deepEqual(
+    defaults.map((r) => [r.family, r.metric, r.nexthops[0]?.gateway, r.protocol, r.table]),
+    [
+      [4, 0, '192.168.0.1', 110, 254],
+      [4, 1, '192.168.1.1', 110, 254],
+      [6, 1, 'fe80::1', 110, 254],
+      [6, 2, 'fe80::2', 110, 254],
+    ],
+  );
+  assert.equal(FIRST_METRIC[6], 1, 'IPv6 takes 0 for 1024');
+});
+
+test('without a choice the first place is left as it is', () => {
+  const { defaults } = planOf(TWO_NICS, { chosen: { 4: false, 6: false } });
+  assert.deepEqual(
+    defaults.map((r) => r.metric),
+    [1, 2],
+  );
+});
+
+test('a path without a way has no default, and nobody else moves up to its place', () => {
+  const { defaults } = planOf([path(4, 0, null), path(4, 1, 'wan0')]);
+  assert.deepEqual(
+    defaults.map((r) => [r.metric, r.nexthops[0]?.gateway]),
+    [[1, '192.168.1.1']],
+  );
+});
+
+test('every table has its guard, and keeps it when the way is lost: no probe may ever take another one', () => {
+  const { tables, rules } = planOf([path(4, 0, null), path(4, 1, 'wan0')]);
+  assert.deepEqual(
+    tables.map((r) => [r.table, r.type, r.metric]),
+    [
+      [7100, 'unreachable', GUARD_METRIC],
+      [7101, 'unreachable', GUARD_METRIC],
+      [7101, 'unicast', 0],
+    ],
+  );
+  assert.deepEqual(
+    rules.map((r) => [r.priority, r.table, r.mark, r.mask]),
+    [
+      [700, 7100, 0x41000000, 0x7f000000],
+      [701, 7101, 0x42000000, 0x7f000000],
+    ],
+  );
+});
+
+// ---- sysctls ---------------------------------------------------------------------------------------------------------
+
+const wanted = (plan: ReturnType<typeof planOf>): Record<string, string> =>
+  Object.fromEntries(plan.sysctls.map(({ key, value }) => [key.replace('net/', ''), value]));
+
+test('one-armed: redirects off, sent and accepted, on the interface and on all; rp_filter is left alone', () => {
+  assert.deepEqual(wanted(planOf(ONE_ARMED)), {
+    'ipv4/conf/eth0/ignore_routes_with_linkdown': '1',
+    'ipv6/conf/eth0/ignore_routes_with_linkdown': '1',
+    'ipv4/conf/all/send_redirects': '0',
+    'ipv4/conf/all/accept_redirects': '0',
+    'ipv4/conf/eth0/send_redirects': '0',
+    'ipv4/conf/eth0/accept_redirects': '0',
+  });
+});
+
+test('two NICs: the reverse path filter loose where one is on, redirects left alone', () => {
+  const got = wanted(planOf(TWO_NICS));
+  assert.equal(got['ipv4/conf/eth0/rp_filter'], '2');
+  assert.equal(got['ipv4/conf/wan0/rp_filter'], '2');
+  assert.ok(Object.keys(got).every((key) => !/redirects/.test(key)));
+});
+
+for (const [all, own, loose] of [
+  ['0', '0', false],
+  ['1', '0', true],
+  ['0', '1', true],
+  ['2', '1', true],
+] as const) {
+  test(`rp_filter all=${all}, interface=${own}: ${loose ? 'made loose' : 'off stays off'}`, () => {
+    const sysctls = {
+      'net/ipv4/conf/all/rp_filter': all,
+      'net/ipv4/conf/eth0/rp_filter': own,
+      'net/ipv4/conf/wan0/rp_filter': '0',
+    };
+    assert.equal(wanted(planOf(TWO_NICS, {}, { sysctls }))['ipv4/conf/eth0/rp_filter'], loose ? '2' : undefined);
+  });
+}
+
+test('one-armed IPv6: accepted redirects by sysctl, sent ones by nft', () => {
+  const plan = planOf([path(6, 0, 'eth0'), path(6, 1, 'eth0')]);
+  assert.equal(wanted(plan)['ipv6/conf/eth0/accept_redirects'], '0');
+  assert.deepEqual(plan.nft.rules, { dropNdRedirectsOn: ['eth0'] });
+  assert.notEqual(plan.nft.fingerprint, 'absent');
+});
+
+test('no nft where it is not needed, or was not asked for', () => {
+  assert.equal(planOf([path(6, 0, 'eth0'), path(6, 1, 'wan0')]).nft.fingerprint, 'absent');
+  assert.equal(planOf([path(6, 0, 'eth0'), path(6, 1, 'eth0')], {}, { nft: null }).nft.rules, null);
+});
+
+test('ping_group_range only where our group is not in it', () => {
+  const range = (value: string, gid: number): string | undefined =>
+    wanted(planOf(ONE_ARMED, { gid }, { sysctls: { [PING_GROUP_RANGE]: value } }))['ipv4/ping_group_range'];
+  assert.equal(range('1\t0', 0), '0 0');
+  assert.equal(range('1 0', 998), '998 998');
+  assert.equal(range('0\t2147483647', 998), undefined);
+});
+
+test('keys that the kernel does not have are not wanted; with `leave` none is', () => {
+  const sysctls = { 'net/ipv4/conf/eth0/send_redirects': '1', 'net/ipv6/conf/eth0/ignore_routes_with_linkdown': null };
+  assert.deepEqual(wanted(planOf(ONE_ARMED, {}, { sysctls })), { 'ipv4/conf/eth0/send_redirects': '0' });
+  assert.deepEqual(planOf(ONE_ARMED, { setSysctls: false }).sysctls, []);
+});
