@@ -44,7 +44,7 @@ async function runTests(asRoot, files, concurrency) {
   const dir = mkdtempSync(join(tmpdir(), 'backroute-tests-'));
   const summaryPath = join(dir, 'summary.json');
   try {
-    const job = JSON.stringify({ files: longestFirst(files), concurrency, timeoutMs: FILE_TIMEOUT_MS, summaryPath });
+    const job = JSON.stringify({ root: ROOT, files: longestFirst(files), concurrency, timeoutMs: FILE_TIMEOUT_MS, summaryPath });
     const argv = [...asRoot, process.execPath, join(ROOT, 'scripts/run-tests.mjs'), job];
     const { code } = await runChild(argv, { cwd: ROOT });
     return { ok: code === 0, said: inWords(summaryPath) };
@@ -62,7 +62,7 @@ function inWords(summaryPath) {
   }
   const { passed, failed, skipped } = summary;
   const parts = [`${passed} passed`];
-  if (failed.length > 0) parts.push(`${failed.length} failed`);
+  if (failed > 0) parts.push(`${failed} failed`);
   if (skipped > 0) parts.push(`${skipped} skipped`);
   return parts.join(', ');
 }

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { until } from '../../../src/lab/until.js';
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 const dir = mkdtempSync(join(tmpdir(), 'test-run-'));
@@ -47,10 +48,8 @@ test('what was compiled of a source that is gone is removed, and nothing else', 
 
 function runTests(files: readonly string[]): { status: number | null; said: string; summary: unknown } {
   const summaryPath = join(dir, 'summary.json');
-  const job = JSON.stringify({ files, concurrency: 1, timeoutMs: 60_000, summaryPath });
-  // A test's own runner must not take this one for a part of itself.
-  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const { status, stdout } = spawnSync(process.execPath, [join(ROOT, 'scripts/run-tests.mjs'), job], { encoding: 'utf8', env });
+  const job = JSON.stringify({ root: dir, files, concurrency: 1, timeoutMs: 60_000, summaryPath });
+  const { status, stdout } = spawnSync(process.execPath, [join(ROOT, 'scripts/run-tests.mjs'), job], { encoding: 'utf8' });
   return { status, said: stdout, summary: JSON.parse(readFileSync(summaryPath, 'utf8')) };
 }
 
@@ -60,7 +59,7 @@ test('files run in the order given; the closing lines and the summary agree', ()
   ) as [string, string];
   const { status, said, summary } = runTests([b, a]);
   assert.equal(status, 0, said);
-  assert.deepEqual(summary, { passed: 2, failed: [], skipped: 2 });
+  assert.deepEqual(summary, { passed: 2, failed: 0, skipped: 2 });
   assert.ok(said.indexOf('✔ b') < said.indexOf('✔ a'), said);
   assert.match(said, /ℹ tests 4\n.*ℹ pass 2\nℹ fail 0\n.*ℹ skipped 2\n/s);
 });
@@ -73,9 +72,40 @@ test('a failed test, a file that cannot be loaded and a suite whose hook throws 
       "import { before, describe, test } from 'node:test'; describe('s', () => { before(() => { throw 1; }); test('x', () => {}); });",
   };
   for (const [name, text] of Object.entries(texts)) {
-    const { status, said } = runTests([write(join(dir, `${name}.test.mjs`), text)]);
+    const { status, said, summary } = runTests([write(join(dir, `${name}.test.mjs`), text)]);
     assert.equal(status, 1, `${name}: ${said}`);
+    assert.match(said, new RegExp(`✖ failing tests:\\n\\n${name}\\n`));
+    assert.ok(summary !== null && typeof summary === 'object' && 'failed' in summary && Number(summary.failed) > 0, name);
   }
+});
+
+test('a signal ends the runner and the test that runs, with what that has started', async () => {
+  const text = `import { spawn } from 'node:child_process'; import test from 'node:test';
+    test('waits', async () => {
+      const child = spawn('sleep', ['60'], { stdio: 'ignore' });
+      (await import('node:fs')).writeFileSync('${join(dir, 'sleep-pid')}', child.pid + '\\n');
+      await new Promise((resolve) => child.on('close', resolve));
+    });`;
+  const summaryPath = join(dir, 'no-summary.json');
+  const files = [
+    write(join(dir, 'waits.test.mjs'), text),
+    write(join(dir, 'never.test.mjs'), "throw new Error('not to be run')"),
+  ];
+  const job = JSON.stringify({ root: dir, files, concurrency: 1, timeoutMs: 60_000, summaryPath });
+  const runner = spawn(process.execPath, [join(ROOT, 'scripts/run-tests.mjs'), job], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  runner.stdout?.on('data', (chunk) => {
+    said += String(chunk);
+  });
+  const closed = once(runner, 'close');
+  assert.ok(await until(() => existsSync(join(dir, 'sleep-pid')), 10_000));
+  const pid = Number(readFileSync(join(dir, 'sleep-pid'), 'utf8'));
+  runner.kill('SIGTERM');
+  const [code] = await closed;
+  assert.equal(code, 1);
+  assert.doesNotMatch(said, /not to be run/);
+  assert.ok(!existsSync(summaryPath));
+  assert.ok(await until(() => !existsSync(`/proc/${pid}`), 5000));
 });
 
 test('a program of the clone that goes on running is found, one that ends in time is not', async () => {
