@@ -2,7 +2,7 @@
  * A kernel in memory that plays the part of src/kernel/: core's kernel model plus what links, addresses and other
  * programs do to it. Everything is synchronous and without a clock; VirtualWorld brings the time.
  */
-import { covers, familyOf, parseAddress } from '../../src/core/address.js';
+import { familyOf, parseAddress } from '../../src/core/address.js';
 import type {
   AddressState,
   Kernel,
@@ -11,21 +11,19 @@ import type {
   KernelState,
   LinkState,
   NeighbourState,
-  Nexthop,
   OpResult,
   RouteState,
   SnapshotRequest,
 } from '../../src/core/kernel.js';
 import { applyOp, samePlace, sameRoute } from '../../src/core/kernel-model.js';
 import type { Family } from '../../src/core/model.js';
+import { lookUp, type Verdict } from './fake-fib.js';
+import { FakeSysctls } from './fake-sysctls.js';
 import { renderKernel } from './render-kernel.js';
 
 export const MAIN_TABLE = 254;
 const PROTOCOL_KERNEL = 2;
 const SCOPE_LINK = 253;
-
-/** Where a packet goes: out by a link, or `refused` at once, or nowhere (`silent`: the kernel only asks for neighbours). */
-export type Verdict = { readonly hop: Nexthop } | 'refused' | 'silent';
 
 /** Decides whether an operation fails: its errno, or null. `index` counts every operation since the kernel was made. */
 export type Sabotage = (op: KernelOp, index: number) => string | null;
@@ -43,7 +41,7 @@ export class FakeKernel implements Kernel {
     sysctls: {},
     nft: { fingerprint: 'absent' },
   };
-  #sysctls = new Map<string, string>();
+  readonly #sysctls = new FakeSysctls((name) => this.findLink(name) !== undefined);
   #watchers: ((change: KernelChange) => void)[] = [];
   #opCount = 0;
   /** verdicts of `lookup` as long as nothing changes: it is asked for every probe and every instant */
@@ -123,7 +121,7 @@ export class FakeKernel implements Kernel {
     this.setAdmin(name, false);
     this.#set({ addresses: this.#state.addresses.filter((entry) => entry.ifindex !== index) }, 'address');
     this.#set({ links: this.#state.links.filter((link) => link.index !== index) }, 'link');
-    for (const key of [...this.#sysctls.keys()]) if (sysctlDevice(key) === name) this.#sysctls.delete(key);
+    this.#sysctls.dropDevice(name);
   }
 
   setNeighbour(neighbour: NeighbourState): void {
@@ -132,18 +130,12 @@ export class FakeKernel implements Kernel {
   }
 
   setSysctl(key: string, value: string): void {
-    const plain = dotted(key);
-    // only what differs from a fresh machine is kept: put back to its former value a key leaves no trace
-    if (value === sysctlDefault(plain)) this.#sysctls.delete(plain);
-    else this.#sysctls.set(plain, value);
+    this.#sysctls.set(key, value);
     this.version += 1;
   }
 
   sysctl(key: string): string | null {
-    const plain = dotted(key);
-    const device = sysctlDevice(plain);
-    if (device !== null && device !== 'all' && device !== 'default' && this.findLink(device) === undefined) return null;
-    return this.#sysctls.get(plain) ?? sysctlDefault(plain);
+    return this.#sysctls.get(key);
   }
 
   /** Another program at work: the same rules, no permission asked, and everybody is told. Returns the errno. */
@@ -208,7 +200,7 @@ export class FakeKernel implements Kernel {
 
   /** Sorted `ip route`, `ip rule` and sysctl lines: equal text means an equal kernel. */
   render(): string {
-    return renderKernel(this.#state, this.#sysctls);
+    return renderKernel(this.#state, this.#sysctls.changed);
   }
 
   /**
@@ -221,57 +213,9 @@ export class FakeKernel implements Kernel {
       this.#knownAt = this.version;
     }
     const key = `${destination} ${mark} ${device}`;
-    const verdict = this.#known.get(key) ?? this.#lookup(destination, mark, device);
+    const verdict = this.#known.get(key) ?? lookUp(this.#state, (path) => this.#sysctls.get(path), destination, mark, device);
     this.#known.set(key, verdict);
     return verdict;
-  }
-
-  #lookup(destination: string, mark: number, device: string | null): Verdict {
-    const address = parseAddress(destination);
-    if (address === null) throw new Error(`not an address: ${destination}`);
-    const family = familyOf(address);
-    const oif = device === null ? null : (this.findLink(device)?.index ?? -1);
-    const tables = this.#state.rules
-      .filter((rule) => rule.family === family && !rule.other && ((mark ^ rule.mark) & rule.mask) === 0)
-      .map((rule) => rule.table);
-    for (const table of [...tables, MAIN_TABLE]) {
-      const found = this.#lookupTable(table, family, address, oif);
-      if (found === null) continue;
-      if (found !== 'refused') return found;
-      // seen on Linux: with a bound device IPv4 takes "no way" for "on that link" and only asks for the neighbour
-      return oif !== null && family === 4 ? 'silent' : 'refused';
-    }
-    return oif !== null && family === 4 ? 'silent' : 'refused';
-  }
-
-  #lookupTable(table: number, family: Family, address: Uint8Array, oif: number | null): Verdict | null {
-    let best: { length: number; verdict: Verdict } | null = null;
-    for (const route of this.#state.routes) {
-      if (route.table !== table || route.family !== family || route.tos !== 0 || !covers(route.destination, address)) continue;
-      const length = route.destination === 'default' ? 0 : Number(route.destination.split('/')[1] ?? address.length * 8);
-      if (best !== null && length <= best.length) continue;
-      if (route.type !== 'unicast') {
-        best = { length, verdict: 'refused' };
-        continue;
-      }
-      const hop = route.nexthops.find(
-        (candidate) => this.#usable(candidate, family) && (oif === null || oif === candidate.ifindex),
-      );
-      if (hop !== undefined) best = { length, verdict: { hop } };
-    }
-    return best?.verdict ?? null;
-  }
-
-  #usable(hop: Nexthop, family: Family): boolean {
-    const link = this.#state.links.find((candidate) => candidate.index === hop.ifindex);
-    if (link === undefined || !link.adminUp) return false;
-    if (link.carrier) return true;
-    // the larger of `all` and the device's own counts (ip-sysctl.rst), for IPv6 likewise
-    const base = `net.ipv${family}.conf`;
-    const ignore = [`${base}.all`, `${base}.${link.name}`].some(
-      (path) => this.sysctl(`${path}.ignore_routes_with_linkdown`) === '1',
-    );
-    return !ignore;
   }
 
   #carryOut(op: KernelOp): { errno: string | null; message: string | null } {
@@ -334,19 +278,4 @@ function networkOf(entry: AddressState): string {
   }
   if (entry.prefixLength !== 64) throw new Error('the fake kernel knows IPv6 networks of /64 only');
   return `${entry.address.slice(0, entry.address.indexOf('::'))}::`;
-}
-
-function dotted(key: string): string {
-  return key.includes('/') ? key.replaceAll('.', '\u0000').replaceAll('/', '.').replaceAll('\u0000', '/') : key;
-}
-
-function sysctlDevice(key: string): string | null {
-  return /^net\.ipv[46]\.(?:conf|neigh)\.(.+)\.[^.]+$/.exec(key)?.[1] ?? null;
-}
-
-/** What a fresh Debian has. */
-function sysctlDefault(key: string): string {
-  if (key === 'net.ipv4.ping_group_range') return '0\t2147483647';
-  if (/\.(send_redirects|accept_redirects)$/.test(key)) return '1';
-  return key.endsWith('.rp_filter') ? '2' : key === 'net.ipv4.ip_forward' ? '1' : '0';
 }

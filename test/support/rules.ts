@@ -169,7 +169,8 @@ export class RuleWatch {
   }
 
   #checkLeaks(): void {
-    const { leaks, nowMs } = this.#world;
+    const { nowMs } = this.#world;
+    const { leaks } = this.#world.prober;
     const excused = nowMs - this.#world.tamperedMs <= TAMPERED_MS;
     if (leaks > this.#leaksSeen && !excused) throw new Breach('rule 3', 'a probe left through another uplink');
     this.#leaksSeen = leaks;

@@ -31,7 +31,7 @@ export function story(name: string, tell: () => Story): void {
     play(world, timeline, configs);
     const log = renderLog(world);
     try {
-      assert.equal(world.leaks, 0, 'a probe left through another uplink');
+      assert.equal(world.prober.leaks, 0, 'a probe left through another uplink');
       for (const meter of world.meters.values()) {
         const { noRouteMs } = meter.feltMs(world.nowMs);
         if (mayLackRoute !== true) assert.equal(noRouteMs, 0, `no default route for ${noRouteMs} ms`);

@@ -81,10 +81,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     world.killProcess();
     world.startProcess();
   },
-  stop: (world) => world.deliver({ type: 'stopping' }),
+  stop: (world) => world.order({ type: 'stopping' }),
   cleanup: cleanUp,
   stall: (world, [time]) => world.stall(parseTime(time)),
-  step: (world) => world.tellStall('clock-stepped', 0),
+  step: (world) => world.order({ type: 'stalled', fromMs: world.nowMs, toMs: world.nowMs, cause: 'clock-stepped' }),
   unwatchful: (world) => {
     world.watchful = false;
   },
@@ -134,10 +134,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
   fail: (world, [errno, count, kind]) => sabotage(world, errno, Number(count), kind),
   // orders
   reload: (world, [name], _words, configs) => world.reload(namedConfig(configs, name)),
-  force: (world, [uplink]) => world.deliver({ type: 'command', command: { verb: 'force', uplink } }),
-  disable: (world, [uplink]) => world.deliver({ type: 'command', command: { verb: 'disable', uplink } }),
-  enable: (world, [uplink]) => world.deliver({ type: 'command', command: { verb: 'enable', uplink } }),
-  auto: (world) => world.deliver({ type: 'command', command: { verb: 'auto' } }),
+  force: (world, [uplink]) => world.order({ type: 'command', command: { verb: 'force', uplink } }),
+  disable: (world, [uplink]) => world.order({ type: 'command', command: { verb: 'disable', uplink } }),
+  enable: (world, [uplink]) => world.order({ type: 'command', command: { verb: 'enable', uplink } }),
+  auto: (world) => world.order({ type: 'command', command: { verb: 'auto' } }),
 };
 
 function perform(world: VirtualWorld, words: readonly string[], configs: Configs): void {

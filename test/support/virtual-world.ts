@@ -4,15 +4,16 @@
  */
 import type { Config } from '../../src/core/config.js';
 import type { KernelOp, KernelState, OpResult, SnapshotRequest } from '../../src/core/kernel.js';
-import type { Effect, Event, HistoryRecord, SavedState, StallCause, StatusView, Surroundings } from '../../src/core/messages.js';
-import { type Family, type LossReason, type PathKey, pathKey } from '../../src/core/model.js';
-import type { ProbeAsk } from '../../src/core/probe.js';
+import type { Effect, Event, HistoryRecord, SavedState, StatusView, Surroundings } from '../../src/core/messages.js';
+import type { Family } from '../../src/core/model.js';
 import { EventQueue, type Ticket } from './event-queue.js';
 import type { FakeKernel } from './fake-kernel.js';
-import type { FarAnswer, FarSide } from './far-side.js';
+import type { FarSide } from './far-side.js';
 import { OutageMeter } from './outage-meter.js';
 import { Random } from './random.js';
 import type { Topology } from './topology.js';
+import { VirtualProber } from './virtual-prober.js';
+import { VirtualProcess } from './virtual-process.js';
 
 /** What the world needs of src/core/engine.ts. */
 export interface EngineUnderTest {
@@ -58,10 +59,7 @@ export class VirtualWorld {
   readonly log: LogEntry[] = [];
   readonly names = new Map<string, readonly string[]>();
   readonly meters: ReadonlyMap<Family, OutageMeter>;
-  /** probes that left through another uplink than theirs */
-  leaks = 0;
-  /** probes sent, by path */
-  readonly probesSent = new Map<PathKey, number>();
+  readonly prober: VirtualProber;
   saved: SavedState | null = null;
   config: Config;
   nowMs = START_MS;
@@ -85,11 +83,7 @@ export class VirtualWorld {
   #toldDueMs: number | null = null;
   #reading: { readonly ticket: Ticket; readonly atMs: number } | null = null;
   #lastReadMs = Number.NEGATIVE_INFINITY;
-  #stalledUntilMs = 0;
-  /** answers, timers and readings of an earlier life are nobody's */
-  #life = 0;
-  #forgotten = new Map<PathKey, number>();
-  #boot = 1;
+  readonly #process: VirtualProcess;
   #eventsAtThisInstant = 0;
 
   constructor(topology: Topology, make: MakeEngine, seed: number) {
@@ -98,8 +92,19 @@ export class VirtualWorld {
     this.config = topology.config;
     this.#make = make;
     this.random = new Random(seed);
+    this.#process = new VirtualProcess(this.#queue, () => this.nowMs);
     const families = new Set(topology.config.uplinks.flatMap((uplink) => uplink.gateways.map((gateway) => gateway.family)));
     this.meters = new Map([...families].map((family) => [family, new OutageMeter(family)]));
+    this.prober = new VirtualProber({
+      kernel: this.kernel,
+      random: this.random,
+      now: () => this.nowMs,
+      farBehind: (device, gateway) => this.#farBehind(device, gateway),
+      carries: (far) => this.#carries(far),
+      later: (delayMs, run) => void this.#process.schedule(this.nowMs + delayMs, RANK_ANSWER, run),
+      deliver: (event) => this.deliver(event),
+      note: (text) => this.note(text),
+    });
     this.kernel.watch(() => {
       this.#readSoon(NOTIFICATION_DELAY_MS);
     });
@@ -130,12 +135,11 @@ export class VirtualWorld {
 
   startProcess(): void {
     if (this.engine !== null) throw new Error('it runs already');
-    this.#life += 1;
+    this.#process.begin();
     this.startedMs = this.nowMs;
-    this.#forgotten.clear();
+    this.prober.reset();
     this.#reading = null;
     this.#timerDueMs = null;
-    this.#stalledUntilMs = 0;
     this.engine = this.#make(this.config, this.#surroundings(), this.saved);
     this.#carryOut(this.engine.start(this.nowMs));
   }
@@ -143,34 +147,23 @@ export class VirtualWorld {
   /** kill -9: nothing of it remains but the kernel and what was saved. */
   killProcess(): void {
     this.engine = null;
-    this.#life += 1;
+    this.#process.die();
     this.#timer?.cancel();
     this.opsToLive = null;
   }
 
-  /** A new kernel: tables, rules and sysctls are the caller's to make anew. */
-  reboot(): void {
-    this.killProcess();
-    this.#boot += 1;
-  }
-
   /** The process stands still: everything for it waits, the world goes on. */
   stall(durationMs: number): void {
-    this.#stalledUntilMs = Math.max(this.#stalledUntilMs, this.nowMs + durationMs);
+    this.#process.stall(durationMs);
   }
 
   /** Somebody takes our rules or tables away. A process that stands still notices only when it goes on. */
   tampered(): void {
-    this.tamperedMs = Math.max(this.nowMs, this.#stalledUntilMs);
-  }
-
-  /** Hands in what only the daemon can notice: here, that the machine slept or its clock was set. */
-  tellStall(cause: StallCause, lastedMs: number): void {
-    this.deliver({ type: 'stalled', fromMs: this.nowMs - lastedMs, toMs: this.nowMs, cause });
+    this.tamperedMs = Math.max(this.nowMs, this.#process.stalledUntilMs);
   }
 
   get stalled(): boolean {
-    return this.nowMs < this.#stalledUntilMs;
+    return this.#process.stalled;
   }
 
   deliver(event: Event): void {
@@ -188,7 +181,12 @@ export class VirtualWorld {
 
   reload(next: Config): void {
     this.config = next;
-    this.#toProcess(this.nowMs, RANK_ANSWER, () => this.deliver({ type: 'config-reloaded', config: next }));
+    this.order({ type: 'config-reloaded', config: next });
+  }
+
+  /** Something that a person wants of the process: it hears of it when it runs. */
+  order(event: Event): void {
+    this.#process.schedule(this.nowMs, RANK_ANSWER, () => this.deliver(event));
   }
 
   note(text: string): void {
@@ -224,7 +222,7 @@ export class VirtualWorld {
 
   #surroundings(): Surroundings {
     return {
-      bootId: `boot-${this.#boot}`,
+      bootId: 'boot-1',
       gid: 0,
       random: () => this.random.next(),
       wallMs: (monotonicMs) => WALL_OFFSET_MS + monotonicMs,
@@ -240,34 +238,15 @@ export class VirtualWorld {
     if (this.#eventsAtThisInstant > BUSY_LIMIT) throw new Error(`the engine goes in circles at ${this.elapsedMs} ms`);
   }
 
-  /** Runs in the process: not while it stalls, and not in another life. */
-  #toProcess(atMs: number, rank: number, run: () => void): Ticket {
-    const life = this.#life;
-    let ticket: Ticket | null = null;
-    let cancelled = false;
-    const attempt = () => {
-      if (cancelled || life !== this.#life) return;
-      if (this.nowMs < this.#stalledUntilMs) ticket = this.#queue.add(this.#stalledUntilMs, rank, attempt);
-      else run();
-    };
-    ticket = this.#queue.add(atMs, rank, attempt);
-    return {
-      cancel: () => {
-        cancelled = true;
-        ticket?.cancel();
-      },
-    };
-  }
-
   #carryOut(effects: readonly Effect[]): void {
-    const life = this.#life;
+    const { life } = this.#process;
     // as the daemon: what must outlive the process goes first
     const ordered = [
       ...effects.filter((effect) => effect.type === 'save'),
       ...effects.filter((effect) => effect.type !== 'save'),
     ];
     for (const effect of ordered) {
-      if (life !== this.#life) return;
+      if (life !== this.#process.life) return;
       this.#perform(effect);
     }
   }
@@ -275,10 +254,10 @@ export class VirtualWorld {
   #perform(effect: Effect): void {
     switch (effect.type) {
       case 'probe':
-        this.#send(effect.ask);
+        this.prober.send(effect.ask);
         return;
       case 'forget-path':
-        this.#forgotten.set(effect.path, this.nowMs);
+        this.prober.forget(effect.path);
         return;
       case 'set-timer':
         this.#setTimer(effect.atMs);
@@ -323,15 +302,15 @@ export class VirtualWorld {
       if (this.opsToLive !== null) this.opsToLive -= 1;
       results.push(...this.carryOut(op));
     }
-    this.#toProcess(this.nowMs, RANK_ANSWER, () => this.deliver({ type: 'ops-applied', results }));
-    this.#toProcess(this.nowMs + READ_AFTER_APPLY_MS, RANK_ANSWER, () => this.#readSoon(0));
+    this.#process.schedule(this.nowMs, RANK_ANSWER, () => this.deliver({ type: 'ops-applied', results }));
+    this.#process.schedule(this.nowMs + READ_AFTER_APPLY_MS, RANK_ANSWER, () => this.#readSoon(0));
   }
 
   #setTimer(atMs: number): void {
     if (!Number.isFinite(atMs)) throw new Error(`timer at ${atMs}`);
     this.#timer?.cancel();
     this.#timerDueMs = Math.max(atMs, this.nowMs);
-    this.#timer = this.#toProcess(this.#timerDueMs + this.random.between(0, TIMER_LATENESS_MS), RANK_TIMER, () => {
+    this.#timer = this.#process.schedule(this.#timerDueMs + this.random.between(0, TIMER_LATENESS_MS), RANK_TIMER, () => {
       // the wish is fulfilled only now: until here the daemon counts the lateness
       this.deliver({ type: 'timer' });
     });
@@ -342,7 +321,7 @@ export class VirtualWorld {
     const atMs = Math.max(this.nowMs + delayMs, this.#lastReadMs + READ_GAP_MS);
     if (this.#reading !== null && this.#reading.atMs <= atMs) return;
     this.#reading?.ticket.cancel();
-    const ticket = this.#toProcess(atMs, RANK_ANSWER, () => {
+    const ticket = this.#process.schedule(atMs, RANK_ANSWER, () => {
       this.#reading = null;
       this.#lastReadMs = this.nowMs;
       if (this.engine === null) return;
@@ -352,60 +331,11 @@ export class VirtualWorld {
   }
 
   #resolve(name: string, family: Family): void {
-    this.#toProcess(this.nowMs + 5, RANK_ANSWER, () => {
+    this.#process.schedule(this.nowMs + 5, RANK_ANSWER, () => {
       const addresses = this.names.get(`${name}/${family}`);
       if (addresses === undefined) this.deliver({ type: 'name-failed', name, family, error: 'EAI_AGAIN' });
       else this.deliver({ type: 'name-resolved', name, family, addresses });
     });
-  }
-
-  #send(ask: ProbeAsk): void {
-    const key = ask.path.key;
-    this.probesSent.set(key, (this.probesSent.get(key) ?? 0) + 1);
-    const answer = this.#reaction(ask);
-    // as the prober: what is still unanswered in the end is told as a timeout
-    if (answer === null || answer.delayMs > ask.giveUpMs) {
-      this.#fail(ask, ask.giveUpMs, 'timeout', 'no answer');
-      return;
-    }
-    if (answer.kind === 'failure') {
-      this.#fail(ask, answer.delayMs, answer.reason, 'told by a router');
-      return;
-    }
-    const sentMs = this.nowMs;
-    for (let copy = 0; copy < answer.copies; copy += 1) {
-      this.#toProcess(sentMs + answer.delayMs + copy, RANK_ANSWER, () => {
-        // measured when it is read: a stall makes it look late, as in the real process
-        const rttMs = this.nowMs - sentMs;
-        this.#outcome(ask, sentMs, { type: 'probe-answered', id: ask.id, rttMs, duplicate: copy > 0, note: null });
-      });
-    }
-  }
-
-  #fail(ask: ProbeAsk, delayMs: number, reason: LossReason, detail: string): void {
-    const sentMs = this.nowMs;
-    const event: Event = { type: 'probe-failed', id: ask.id, reason, detail };
-    this.#toProcess(sentMs + delayMs, RANK_ANSWER, () => this.#outcome(ask, sentMs, event));
-  }
-
-  /** What kernel and far side make of a probe; null = silence. */
-  #reaction(ask: ProbeAsk): FarAnswer | null {
-    const verdict = this.kernel.lookup(ask.address, ask.path.mark, ask.path.device);
-    if (verdict === 'silent') return null;
-    if (verdict === 'refused') return { kind: 'failure', delayMs: 0, reason: 'no-route' };
-    const far = this.#farBehind(this.kernel.linkName(verdict.hop.ifindex), verdict.hop.gateway ?? ask.address);
-    if (far === null) return null;
-    if (ask.path.key !== pathKey(far.name, ask.path.family)) {
-      this.leaks += 1;
-      this.note(`LEAK: a probe of ${ask.path.key} to ${ask.address} left through ${far.name}`);
-    }
-    return this.#carries(far) ? far.ask(ask.address, this.random) : null;
-  }
-
-  #outcome(ask: ProbeAsk, sentMs: number, event: Event): void {
-    const forgotten = this.#forgotten.get(ask.path.key);
-    if (forgotten !== undefined && forgotten >= sentMs) return;
-    this.deliver(event);
   }
 
   #farBehind(device: string, gateway: string | null): FarSide | null {
