@@ -60,7 +60,8 @@ export class FamilyChoice {
     this.reason = ours ? 'starting' : 'adopted';
     if (ours && former?.uplink === path.uplink.name) {
       this.sinceMs = nowMs - Math.max(0, nowWallMs - former.sinceWallMs);
-      this.reason = former.reason;
+      // What was only found then is ours by now.
+      this.reason = former.reason === 'adopted' ? 'starting' : former.reason;
     }
     return recordOf(
       'started',
@@ -98,9 +99,9 @@ export class FamilyChoice {
       const path = paths.find((p) => p.uplink.name === this.active) ?? null;
       records.push(recordOf('switch', 'error', `no uplink works: IPv${this.family} stays on ${this.active}`, path));
     }
-    // Why it came to this uplink stays said while it holds; being stuck, forced or freed again is news.
-    if (stuck || this.reason === 'no-choice' || choice.reason === 'forced' || this.reason === 'forced')
-      this.reason = choice.reason;
+    // Why it came to this uplink stays said while it holds; being stuck, forced or freed again is news, and so is the first verdict.
+    const passing = this.reason === 'starting' || this.reason === 'no-choice' || this.reason === 'forced';
+    if (stuck || passing || choice.reason === 'forced') this.reason = choice.reason;
     return records;
   }
 
