@@ -19,7 +19,7 @@ export const BUILT_IN = {
   kernel: { protocol: 110, tableBase: 7100, ruleBase: 700, markMask: 0x7f000000 },
   sysctls: 'set',
   dns: { port: 53, type: 'A' },
-} as const satisfies Omit<Config, 'uplinks'> & {
+} as const satisfies Omit<Config, 'uplinks' | 'services'> & {
   uplink: Omit<UplinkConfig, 'name' | 'gateways' | 'interface' | 'targets' | 'degraded'> & {
     degraded: { loss: number | null; rttMs: number | null; jitterMs: number | null; policy: 'yield' | 'keep' };
   };

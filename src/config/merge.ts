@@ -3,6 +3,7 @@
  * nor zod's ways.
  */
 import { type Config, type KernelNumbers, MAX_UPLINKS, type UplinkConfig } from '../core/config.js';
+import { noServices } from '../core/services.js';
 import { BUILT_IN } from './defaults.js';
 import { hostText } from './host.js';
 import { checkKernelNumbers } from './numbers.js';
@@ -44,6 +45,7 @@ export function mergeConfig(file: FileShape, order: readonly string[], report: R
     socket,
     kernel,
     sysctls: file.sysctls ?? BUILT_IN.sysctls,
+    services: noServices,
   };
 }
 

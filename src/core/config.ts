@@ -3,6 +3,7 @@
  * config/ produces it from YAML; nothing here knows the file's syntax.
  */
 import type { Family } from './model.js';
+import type { ServicesConfig } from './services.js';
 
 /** An address as written, or a name that the daemon keeps resolving. */
 export type HostRef =
@@ -114,6 +115,8 @@ export interface Config {
   readonly kernel: KernelNumbers;
   /** `set`: the sysctls the topology needs are set, remembered and restored by cleanup; `leave`: only doctor speaks of them */
   readonly sysctls: 'set' | 'leave';
+  /** who is told, and what follows the way out */
+  readonly services: ServicesConfig;
 }
 
 /** Slots 0..62: the kernel numbers of one uplink. The mark's low six bits within the mask are slot + 1, its top bit says "probe". */

@@ -38,12 +38,20 @@ export interface MailConfig {
 
 export interface WebhookConfig {
   readonly kind: 'webhook';
+  /** whose ways the message follows: `ntfy`, `slack`, `json` and so on; src/action knows them */
+  readonly recipe: string;
   readonly url: string | SecretRef;
-  readonly method: 'POST' | 'PUT';
+  /** null = the recipe's */
+  readonly method: 'POST' | 'PUT' | null;
   readonly headers: Readonly<Record<string, string | SecretRef>>;
-  /** the recipe's or the administrator's own; fields in double braces */
-  readonly template: string;
-  readonly contentType: string;
+  /** sent as `Authorization: Bearer …` */
+  readonly token: SecretRef | null;
+  /** Matrix: the room's id; null with every other recipe */
+  readonly room: string | null;
+  /** the administrator's own, fields in double braces; null = the recipe's */
+  readonly template: string | null;
+  /** null = the recipe's */
+  readonly contentType: string | null;
 }
 
 export interface MqttConfig {
@@ -114,3 +122,6 @@ export interface ServicesConfig {
   readonly followers: readonly FollowerConfig[];
   readonly hooks: HooksConfig | null;
 }
+
+/** A configuration that tells nobody and lets nothing follow. */
+export const noServices: ServicesConfig = { channels: [], followers: [], hooks: null };

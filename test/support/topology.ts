@@ -4,6 +4,7 @@
 import type { Config, KernelNumbers, TargetConfig, UplinkConfig } from '../../src/core/config.js';
 import type { Nexthop, RouteState } from '../../src/core/kernel.js';
 import type { Family } from '../../src/core/model.js';
+import { noServices } from '../../src/core/services.js';
 import { FakeKernel, MAIN_TABLE } from './fake-kernel.js';
 import { FarSide } from './far-side.js';
 
@@ -32,7 +33,16 @@ export function uplinkConfig(name: string, change: Partial<UplinkConfig> & Pick<
 }
 
 export function config(uplinks: readonly UplinkConfig[], change: Partial<Config> = {}): Config {
-  return { uplinks, log: null, onStop: 'keep', socket: { group: null, mode: 0o660 }, kernel: NUMBERS, sysctls: 'set', ...change };
+  return {
+    uplinks,
+    log: null,
+    onStop: 'keep',
+    socket: { group: null, mode: 0o660 },
+    kernel: NUMBERS,
+    sysctls: 'set',
+    services: noServices,
+    ...change,
+  };
 }
 
 export function gateway(address: string): UplinkConfig['gateways'][number] {

@@ -7,6 +7,7 @@ import { BUILT_IN } from '../../../src/config/defaults.js';
 import { type ParseResult, parseConfig } from '../../../src/config/parse.js';
 import { formatProblem, type Problem } from '../../../src/config/problem.js';
 import type { Config } from '../../../src/core/config.js';
+import { noServices } from '../../../src/core/services.js';
 
 const FILE = 'backroute.yaml';
 
@@ -52,7 +53,14 @@ test('the smallest useful file works as it is', () => {
       ...shared,
     },
   ]);
-  assert.deepEqual(rest, { log: null, onStop: 'keep', socket: BUILT_IN.socket, kernel: BUILT_IN.kernel, sysctls: 'set' });
+  assert.deepEqual(rest, {
+    log: null,
+    onStop: 'keep',
+    socket: BUILT_IN.socket,
+    kernel: BUILT_IN.kernel,
+    sysctls: 'set',
+    services: noServices,
+  });
 });
 
 test('an uplink outranks defaults, and defaults the built-in values', () => {
