@@ -129,7 +129,7 @@ test('a stall is told once: by the engine alone, or by the daemon and the engine
   const alone = settledEngine();
   let now = alone.dueMs + 5_000;
   let told = stallsIn(alone.engine.handle({ type: 'probe-answered', id: 1, rttMs: 20, duplicate: false, note: null }, now));
-  for (const type of ['timer', 'timer'] as const) told += stallsIn(alone.engine.handle({ type }, (now += 1)));
+  for (const laterMs of [1, 2]) told += stallsIn(alone.engine.handle({ type: 'timer' }, now + laterMs));
   assert.equal(told, 1);
 
   const both = settledEngine();
