@@ -55,6 +55,8 @@ export class Engine {
   #stopped = false;
   /** what the last reading asked for */
   #requested = '';
+  /** end of the last stall told */
+  #stalledUntilMs = Number.NEGATIVE_INFINITY;
   #now = 0;
 
   constructor(config: Config, surroundings: Surroundings, saved: SavedState | null) {
@@ -353,10 +355,16 @@ export class Engine {
   // ---- everything else ---------------------------------------------------------------------------------------------
 
   #stalled(fromMs: number, toMs: number, cause: StallCause): void {
-    this.#dueMs = null;
     const spanMs = toMs - fromMs;
+    if (cause === 'clock-stepped') {
+      this.#record(stallRecord(cause, spanMs));
+      return;
+    }
+    this.#dueMs = null;
+    // Noticed here and by the daemon, or by two of its clocks: one gap is told, and taken out of the good time, once.
+    if (toMs <= this.#stalledUntilMs) return;
+    this.#stalledUntilMs = toMs;
     this.#record(stallRecord(cause, spanMs));
-    if (cause === 'clock-stepped') return;
     for (const path of this.#paths.all()) {
       path.unwatched(spanMs);
       path.detector.voidOutstanding(this.#now);
