@@ -99,7 +99,7 @@ export interface KernelNumbers {
   readonly protocol: number;
   /** first of 64 routing tables */
   readonly tableBase: number;
-  /** first of 64 rule priorities for probe marks */
+  /** first of 128 rule priorities: 64 for probe marks, 64 for destinations bound to an uplink */
   readonly ruleBase: number;
   /** contiguous bits of the firewall mask, at least 7; its top bit tells probes */
   readonly markMask: number;
@@ -130,6 +130,11 @@ export function probeMark(numbers: KernelNumbers, slot: number): number {
 
 export function tableOf(numbers: KernelNumbers, slot: number): number {
   return numbers.tableBase + slot;
+}
+
+/** Behind the 64 priorities of the probes' rules. */
+export function bindingPriorityOf(numbers: KernelNumbers, slot: number): number {
+  return numbers.ruleBase + MAX_UPLINKS + 1 + slot;
 }
 
 export function rulePriorityOf(numbers: KernelNumbers, slot: number): number {

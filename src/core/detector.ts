@@ -239,6 +239,7 @@ export class Detector {
         if (probe.sentMs < (this.#silentSinceMs ?? nowMs)) return;
         if (this.#watching && this.#quorumNow() === 1) {
           // The silence is still being borne and has ended by itself: nothing happened.
+          for (const target of this.targets) target.window.forgive(this.#silentSinceMs ?? nowMs, nowMs);
           this.#silentSinceMs = null;
           this.#become('answering', nowMs);
         } else {

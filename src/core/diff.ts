@@ -129,7 +129,9 @@ export function isOwnTable(table: number, numbers: KernelNumbers): boolean {
 export function isOwnRule(rule: RuleState, numbers: KernelNumbers): boolean {
   if (rule.other) return false;
   const inRange =
-    rule.priority >= numbers.ruleBase && rule.priority <= numbers.ruleBase + MAX_UPLINKS && isOwnTable(rule.table, numbers);
+    rule.priority >= numbers.ruleBase &&
+    rule.priority <= numbers.ruleBase + 2 * MAX_UPLINKS + 1 &&
+    isOwnTable(rule.table, numbers);
   return inRange || (rule.protocol === numbers.protocol && isOwnTable(rule.table, numbers));
 }
 
@@ -141,6 +143,8 @@ export function sameRule(a: RuleState, b: RuleState): boolean {
     a.mark === b.mark &&
     a.mask === b.mask &&
     a.protocol === b.protocol &&
+    a.destination === b.destination &&
+    a.incoming === b.incoming &&
     a.other === b.other
   );
 }

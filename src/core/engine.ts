@@ -2,6 +2,7 @@
  * The heart: events in, effects out. It owns the paths, the choice of each family and the keeper of the kernel, and is the
  * only place where these meet. Pure: time, randomness and everything that happens come in as arguments.
  */
+import { Aftermath } from './aftermath.js';
 import { Agenda } from './agenda.js';
 import { FamilyChoice } from './choice.js';
 import { planCleanup } from './cleanup.js';
@@ -41,6 +42,7 @@ export class Engine {
   readonly #families: readonly FamilyChoice[];
   readonly #names: Names;
   readonly #keeper: Keeper;
+  readonly #aftermath: Aftermath;
   readonly #restored: SavedState | null;
   #orders: Orders;
   #out: Effect[] = [];
@@ -74,6 +76,17 @@ export class Engine {
       assess: (path, now) => this.#assess(path, now),
       suspected: (path, now) => this.#lookAtAlternatives(path, now),
       wantName: (name, family) => this.#names.want(name, family),
+    });
+    this.#aftermath = new Aftermath(config.services, saved?.outages ?? {}, {
+      agenda: this.#agenda,
+      random: surroundings.random,
+      wallMs: (ms) => surroundings.wallMs(ms),
+      emit: (effect) => this.#emit(effect),
+      record: (record) => this.#record(record),
+      families: () => this.#families,
+      paths: () => this.#paths.all(),
+      wantName: (name, family) => this.#names.want(name, family, true),
+      addressesOf: (name, family) => this.#names.addressesOf(name, family),
     });
     const sameBoot = saved !== null && saved.restore.bootId === surroundings.bootId;
     const memory = sameBoot ? saved.restore : { bootId: surroundings.bootId, routes: [], sysctls: {}, hadDefault: [] };
@@ -146,6 +159,9 @@ export class Engine {
         }
         for (const path of this.#paths.of(event.family)) path.nameFailed(event.name, now);
         break;
+      case 'follow-finished':
+        this.#aftermath.finished(event.outcome, now);
+        break;
       case 'stopping':
         this.#stop();
         break;
@@ -184,6 +200,7 @@ export class Engine {
       ),
       failures: Object.fromEntries(failures),
       restore: this.#keeper.memory,
+      outages: this.#aftermath.outages,
     };
   }
 
@@ -195,6 +212,7 @@ export class Engine {
       families: this.#families.filter((f) => this.#paths.of(f.family).length > 0),
       paths: this.#paths.all(),
       adminOf: (uplink) => adminOf(this.#orders, uplink),
+      services: this.#aftermath.view(now),
       refusals: this.#keeper.refusals,
       rationed: this.#keeper.rationed(now),
     });
@@ -209,6 +227,7 @@ export class Engine {
     );
     this.#names.unwantAll();
     this.#paths.build(this.#config, now);
+    this.#aftermath.configure(this.#config.services, now);
     this.#steer = true;
   }
 
@@ -321,6 +340,7 @@ export class Engine {
       for (const record of records) this.#record(record);
       if (family.active !== before) this.#save = true;
     }
+    this.#aftermath.chosen(now);
   }
 
   #reconcile(now: number): void {
@@ -338,6 +358,7 @@ export class Engine {
           order(f.family, f.active).map((p) => ({ family: p.family, slot: p.slot, hop: p.hop() })),
         ),
         chosen: { 4: this.#holdsFirstPlace(4), 6: this.#holdsFirstPlace(6) },
+        bindings: this.#keeper.state === null ? [] : this.#aftermath.bindings(this.#keeper.state),
         setSysctls: this.#config.sysctls === 'set',
         gid: this.#around.gid,
       },
@@ -425,6 +446,7 @@ export class Engine {
     const address = this.#names.addressOf(name, family);
     if (address === null) return;
     this.#tell('name', 'info', `${name} is ${address}`);
+    this.#plan = true;
     if (!this.#paths.resolved(name, family, address)) return;
     if (this.#keeper.state !== null) {
       this.#paths.locate(this.#keeper.state, now);
@@ -452,6 +474,7 @@ export class Engine {
 
   #record(record: HistoryRecord): void {
     this.#emit({ type: 'record', record });
+    this.#aftermath.take(record, this.#now);
   }
 
   #every(periodMs: number, fromMs: number, run: (nowMs: number) => void): void {

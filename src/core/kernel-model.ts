@@ -243,6 +243,8 @@ function sameRule(a: RuleState, b: RuleState): boolean {
     a.mark === b.mark &&
     a.mask === b.mask &&
     a.protocol === b.protocol &&
+    a.destination === b.destination &&
+    a.incoming === b.incoming &&
     a.other === b.other
   );
 }

@@ -68,7 +68,11 @@ export interface RuleState {
   readonly mask: number;
   /** FRA_PROTOCOL */
   readonly protocol: number;
-  /** true when the rule has any selector or action beyond mark and table: never one of ours */
+  /** `address/length`; absent = any */
+  readonly destination?: string;
+  /** incoming interface; `lo` = what this machine itself sends; absent = any */
+  readonly incoming?: string;
+  /** true when the rule has any selector or action beyond these: never one of ours */
   readonly other: boolean;
 }
 

@@ -2,6 +2,7 @@
  * What goes into the engine (events) and what comes out (effects, records). Everything the daemon ever decided can be
  * replayed from these. All times named `…Ms` without more are the monotonic clock handed to `handle`; `wallMs` is Unix time.
  */
+import type { FollowAsk, FollowOutcome, Notice } from './action.js';
 import type { Config } from './config.js';
 import type { KernelOp, KernelState, OpResult, RouteState, SnapshotRequest } from './kernel.js';
 import type { Admin, Family, Health, LossReason, PathKey, Reason } from './model.js';
@@ -28,6 +29,7 @@ export type Event =
   | { readonly type: 'ops-applied'; readonly results: readonly OpResult[] }
   | { readonly type: 'name-resolved'; readonly name: string; readonly family: Family; readonly addresses: readonly string[] }
   | { readonly type: 'name-failed'; readonly name: string; readonly family: Family; readonly error: string }
+  | { readonly type: 'follow-finished'; readonly outcome: FollowOutcome }
   /** The daemon is about to end and leaves the network as the config's `on-stop` wants. */
   | { readonly type: 'stopping' };
 
@@ -50,6 +52,12 @@ export type Effect =
   | { readonly type: 'read-kernel'; readonly request: SnapshotRequest }
   | { readonly type: 'resolve'; readonly name: string; readonly family: Family }
   | { readonly type: 'record'; readonly record: HistoryRecord }
+  /** Bring a service to what an uplink wants; the outcome comes back as `follow-finished`. */
+  | { readonly type: 'follow'; readonly ask: FollowAsk }
+  /** This run is superseded: end it as soon as that leaves nothing half done. Its outcome still comes. */
+  | { readonly type: 'cancel-follow'; readonly run: number }
+  /** Tell people: outbox and hooks. */
+  | { readonly type: 'notify'; readonly notice: Notice }
   /** Keep this on disk: it must outlive the process. */
   | { readonly type: 'save'; readonly saved: SavedState };
 
@@ -85,7 +93,8 @@ export type RecordKind =
   | 'local' // all uplinks silent at once: suspected to be ours
   | 'config'
   | 'name'
-  | 'sysctl';
+  | 'sysctl'
+  | 'action'; // a service follows the choice, or fails to; data.follower names it
 
 /** What outlives the process: small, JSON, versioned. */
 export interface SavedState {
@@ -101,6 +110,15 @@ export interface SavedState {
   >;
   readonly failures: Readonly<Record<PathKey, { readonly count: number; readonly lastWallMs: number }>>;
   readonly restore: RestoreMemory;
+  /** outages that people were told of and that are not over: their end belongs to the same conversation */
+  readonly outages?: Readonly<Record<PathKey, Outage>>;
+}
+
+export interface Outage {
+  /** id of the first notice */
+  readonly thread: string;
+  readonly sinceWallMs: number;
+  readonly health: Health;
 }
 
 /** How things were before Backroute came; valid for one boot of the kernel only. */
@@ -134,8 +152,25 @@ export interface StatusView {
   readonly dryRun: boolean;
   readonly families: readonly FamilyView[];
   readonly uplinks: readonly UplinkView[];
+  readonly services: readonly FollowerView[];
   /** problems worth a person's eye, most severe first */
   readonly problems: readonly string[];
+}
+
+/** A service that follows the choice: what it shall be, and what it was last read back to be. */
+export interface FollowerView {
+  readonly name: string;
+  readonly kind: 'mail-relay' | 'files' | 'resolver';
+  /** uplink whose settings are wanted; null = the active one asks nothing of it */
+  readonly desired: string | null;
+  readonly actual: string | null;
+  readonly verified: boolean;
+  readonly running: boolean;
+  /** failures in a row */
+  readonly failures: number;
+  readonly retryInMs: number | null;
+  /** what was done last, or what failed */
+  readonly text: string | null;
 }
 
 export interface FamilyView {

@@ -12,6 +12,10 @@ const RETRY_MS = 5_000;
 
 interface Name {
   address: string | null;
+  /** all of the last answer, for those who need every one */
+  all: readonly string[];
+  /** failing is no news: it is asked for in a family that it need not have */
+  quiet: boolean;
   error: string | null;
   wanted: boolean;
   /** the next time it is asked for */
@@ -30,12 +34,14 @@ export class Names {
     this.#agenda = agenda;
     this.#ask = ask;
     for (const [key, address] of Object.entries(lastGood))
-      this.#names.set(key, { address, error: null, wanted: false, next: null });
+      this.#names.set(key, { address, all: [address], quiet: false, error: null, wanted: false, next: null });
   }
 
   /** Starts to keep this name resolved. @returns its last good address */
-  want(name: string, family: Family): string | null {
-    const known = this.#names.get(keyOf(name, family)) ?? { address: null, error: null, wanted: false, next: null };
+  want(name: string, family: Family, quiet = false): string | null {
+    const fresh: Name = { address: null, all: [], quiet, error: null, wanted: false, next: null };
+    const known = this.#names.get(keyOf(name, family)) ?? fresh;
+    known.quiet = quiet && (known.quiet || !known.wanted);
     this.#names.set(keyOf(name, family), known);
     if (!known.wanted) {
       known.wanted = true;
@@ -48,14 +54,16 @@ export class Names {
     for (const name of this.#names.values()) name.wanted = false;
   }
 
-  /** @returns whether the address in use changed */
+  /** @returns whether the address in use changed, or for quiet names any of them */
   resolved(name: string, family: Family, addresses: readonly string[], nowMs: number): boolean {
     const known = this.#names.get(keyOf(name, family));
     if (known === undefined) return false;
     this.#again(name, family, known, REFRESH_MS, nowMs);
     known.error = null;
     const [first] = addresses;
-    if (first === undefined || (known.address !== null && addresses.includes(known.address))) return false;
+    const others = known.quiet && [...addresses].sort().join() !== [...known.all].sort().join();
+    if (addresses.length > 0) known.all = addresses;
+    if (first === undefined || (known.address !== null && addresses.includes(known.address))) return others;
     known.address = first;
     return true;
   }
@@ -65,7 +73,7 @@ export class Names {
     const known = this.#names.get(keyOf(name, family));
     if (known === undefined) return false;
     this.#again(name, family, known, RETRY_MS, nowMs);
-    const news = known.error === null;
+    const news = known.error === null && !known.quiet;
     known.error = error;
     return news;
   }
@@ -73,6 +81,10 @@ export class Names {
   /** Last good addresses of everything wanted. */
   lastGood(): Record<string, string> {
     return Object.fromEntries([...this.#names].flatMap(([key, n]) => (n.wanted && n.address !== null ? [[key, n.address]] : [])));
+  }
+
+  addressesOf(name: string, family: Family): readonly string[] {
+    return this.#names.get(keyOf(name, family))?.all ?? [];
   }
 
   addressOf(name: string, family: Family): string | null {

@@ -88,7 +88,12 @@ function routeText(route: RouteState, state: KernelState): string {
 
 function ruleText(rule: RuleState): string {
   const hex = (value: number): string => `0x${value.toString(16)}`;
-  return `priority ${rule.priority} fwmark ${hex(rule.mark)}/${hex(rule.mask)} table ${rule.table}`;
+  const selectors = [
+    rule.incoming === undefined ? '' : `iif ${rule.incoming}`,
+    rule.destination === undefined ? '' : `to ${rule.destination}`,
+    rule.mask === 0 ? '' : `fwmark ${hex(rule.mark)}/${hex(rule.mask)}`,
+  ];
+  return ['priority', rule.priority, ...selectors.filter((text) => text !== ''), 'table', rule.table].join(' ');
 }
 
 function ip(family: 4 | 6): string {

@@ -2,7 +2,7 @@
  * What should stand in the kernel for a given choice: default routes, per-uplink tables with their guards, rules, sysctls
  * and our nftables table. Pure; what is already there and how to get from here to there is diff.ts's business.
  */
-import { type KernelNumbers, probeMark, rulePriorityOf, tableOf } from './config.js';
+import { bindingPriorityOf, type KernelNumbers, probeMark, rulePriorityOf, tableOf } from './config.js';
 import type { KernelState, NftRules, RouteState, RuleState } from './kernel.js';
 import type { Family } from './model.js';
 import { splitZone } from './net.js';
@@ -23,12 +23,20 @@ export interface PlanPath {
   readonly hop: { readonly ifindex: number; readonly interface: string; readonly gateway: string } | null;
 }
 
+export interface Binding {
+  readonly family: Family;
+  readonly slot: number;
+  readonly address: string;
+}
+
 export interface PlanInput {
   readonly numbers: KernelNumbers;
   /** per family the active path first, then the others in the order in which the kernel shall fall back to them */
   readonly paths: readonly PlanPath[];
   /** whether the first path of the family is the choice; without one, main's first place is left as it is */
   readonly chosen: Readonly<Record<Family, boolean>>;
+  /** addresses that this machine itself reaches only through one uplink, or not at all: smarthosts */
+  readonly bindings: readonly Binding[];
   readonly setSysctls: boolean;
   /** effective group of this process */
   readonly gid: number;
@@ -63,7 +71,7 @@ export function makePlan(input: PlanInput, seen: KernelState): Plan {
   return {
     defaults,
     tables,
-    rules: paths.map((path) => probeRule(path, numbers)),
+    rules: [...paths.map((path) => probeRule(path, numbers)), ...input.bindings.map((binding) => bindingRule(binding, numbers))],
     sysctls: input.setSysctls ? sysctlsFor(paths, seen, input.gid) : [],
     nft: { fingerprint: nft === null ? 'absent' : `backroute: no redirects on ${nft.dropNdRedirectsOn.join(' ')}`, rules: nft },
   };
@@ -117,6 +125,21 @@ function probeRule(path: PlanPath, numbers: KernelNumbers): RuleState {
     mark: probeMark(numbers, path.slot),
     mask: numbers.markMask,
     protocol: numbers.protocol,
+    other: false,
+  };
+}
+
+/** What we send to this address ourselves looks into the uplink's table, guard included; what we forward does not. */
+function bindingRule(binding: Binding, numbers: KernelNumbers): RuleState {
+  return {
+    family: binding.family,
+    priority: bindingPriorityOf(numbers, binding.slot),
+    table: tableOf(numbers, binding.slot),
+    mark: 0,
+    mask: 0,
+    protocol: numbers.protocol,
+    destination: `${binding.address}/${binding.family === 4 ? 32 : 128}`,
+    incoming: 'lo',
     other: false,
   };
 }

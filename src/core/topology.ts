@@ -90,6 +90,11 @@ function isLoopback(state: KernelState, ifindex: number): boolean {
   return state.links.find((l) => l.index === ifindex)?.loopback === true;
 }
 
+/** Whether the address is in a network that this machine is connected to: no uplink leads there. */
+export function isConnectedAddress(state: KernelState, family: Family, address: string): boolean {
+  return connectedLink(state, family, address) !== null;
+}
+
 /** Whether an address of this machine is asked for: a gateway must be another machine. */
 export function isOwnAddress(state: KernelState, address: string): boolean {
   return state.addresses.some((a) => sameAddress(a.address, address));

@@ -5,7 +5,7 @@
 import type { FamilyChoice } from './choice.js';
 import { type Config, probeMark, tableOf } from './config.js';
 import { formatDuration } from './describe.js';
-import type { FamilyView, PathView, StatusView, TargetView, UplinkView } from './messages.js';
+import type { FamilyView, FollowerView, PathView, StatusView, TargetView, UplinkView } from './messages.js';
 import { type Admin, reasonText } from './model.js';
 import type { Path } from './path.js';
 import type { Target } from './target.js';
@@ -17,6 +17,7 @@ export interface ViewSource {
   readonly families: readonly FamilyChoice[];
   readonly paths: readonly Path[];
   readonly adminOf: (uplink: string) => Admin;
+  readonly services: readonly FollowerView[];
   /** sentences of the keeper */
   readonly refusals: readonly string[];
   readonly rationed: boolean;
@@ -41,6 +42,7 @@ export function buildView(source: ViewSource): StatusView {
         paths: mine.map((p) => pathView(p, families.find((f) => f.family === p.family)?.active === uplink.name, source)),
       };
     }),
+    services: source.services,
     problems: problemsOf(source),
   };
 }
@@ -129,6 +131,9 @@ function problemsOf(source: ViewSource): string[] {
     }
   }
   for (const refusal of source.refusals) problems.push(`the kernel refuses ${refusal}`);
+  for (const service of source.services) {
+    if (service.failures > 0) problems.push(`${service.name} does not follow ${service.desired}: ${service.text}`);
+  }
   if (source.rationed) problems.push('another program keeps changing our routes: they are put back once a minute');
   return problems;
 }

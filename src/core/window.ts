@@ -61,6 +61,15 @@ export class SampleWindow {
     if (sample !== undefined) sample.state = 'void';
   }
 
+  /**
+   * A silence that began then has been borne and has ended: it counts as one lost sample, however long it was. What a silence
+   * means is judged by patience; counted sample by sample it would make the path look lossy when it is well again.
+   */
+  forgive(sinceMs: number, nowMs: number): void {
+    const lost = this.#ring.filter((s) => isLost(s, nowMs) && s.dueMs > sinceMs).sort((a, b) => a.dueMs - b.dueMs);
+    for (const sample of lost.slice(1)) sample.state = 'void';
+  }
+
   clear(): void {
     this.#ring.length = 0;
     this.#next = 0;

@@ -37,9 +37,11 @@ export function renderRoute(route: RouteState, names: Names): string {
 }
 
 export function renderRule(rule: RuleState): string {
-  const mark = `0x${rule.mark.toString(16)}/0x${rule.mask.toString(16)}`;
+  const mark = rule.mask === 0 ? '' : `fwmark 0x${rule.mark.toString(16)}/0x${rule.mask.toString(16)} `;
+  const incoming = rule.incoming === undefined ? '' : `iif ${rule.incoming} `;
+  const to = rule.destination === undefined ? '' : `to ${rule.destination} `;
   const other = rule.other ? ' (other)' : '';
-  return `ip${rule.family === 6 ? ' -6' : ''} rule ${rule.priority}: fwmark ${mark} lookup ${rule.table} proto ${rule.protocol}${other}`;
+  return `ip${rule.family === 6 ? ' -6' : ''} rule ${rule.priority}: ${incoming}${to}${mark}lookup ${rule.table} proto ${rule.protocol}${other}`;
 }
 
 export function renderOp(op: KernelOp, names: Names): string {

@@ -40,6 +40,7 @@ export function calmView(): StatusView {
       uplinkView('fast', [pathView({ active: true })]),
       uplinkView('backup', [pathView({ gateway: '192.168.1.1', rttMs: 141.7 })]),
     ],
+    services: [],
     problems: [],
   };
 }

@@ -94,6 +94,8 @@ export const RTA = {
 
 /** Attributes of rules. */
 export const FRA = {
+  destination: 1,
+  incoming: 3,
   priority: 6,
   fwmark: 10,
   suppressPrefixlen: 14,

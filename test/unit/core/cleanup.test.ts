@@ -101,6 +101,7 @@ function oneArmed(kernel: FakeKernel): PlanInput {
       { family: 4, slot: 1, hop: hop('192.168.1.1') },
     ],
     chosen: { 4: true, 6: false },
+    bindings: [],
     setSysctls: true,
     gid: 0,
   };

@@ -157,6 +157,7 @@ function input(change: Partial<PlanInput> = {}): PlanInput {
       { family: 4, slot: 1, hop: BACKUP },
     ],
     chosen: { 4: true, 6: false },
+    bindings: [],
     setSysctls: false,
     gid: 0,
     ...change,

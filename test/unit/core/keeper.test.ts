@@ -25,6 +25,7 @@ function inputOf(
       })),
     ),
     chosen: { 4: true, 6: families.includes(6) },
+    bindings: [],
     setSysctls: true,
     gid: 0,
   };

@@ -24,7 +24,10 @@ function path(family: 4 | 6, slot: number, device: string | null): PlanPath {
 
 function planOf(paths: readonly PlanPath[], change: Partial<PlanInput> = {}, seen: Partial<KernelState> = {}) {
   const state = { ...kernel.snapshotNow({ tables: [], sysctls: sysctlKeys(['eth0', 'wan0']), nft: true }), ...seen };
-  return makePlan({ numbers: NUMBERS, paths, chosen: { 4: true, 6: true }, setSysctls: true, gid: 0, ...change }, state);
+  return makePlan(
+    { numbers: NUMBERS, paths, chosen: { 4: true, 6: true }, bindings: [], setSysctls: true, gid: 0, ...change },
+    state,
+  );
 }
 
 const ONE_ARMED = [path(4, 0, 'eth0'), path(4, 1, 'eth0')];

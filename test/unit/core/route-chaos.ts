@@ -72,7 +72,14 @@ export function randomInput(kernel: FakeKernel, random: Random): PlanInput {
       return { family, slot, hop: random.chance(0.15) ? null : hop };
     });
   });
-  return { numbers: NUMBERS, paths, chosen: { 4: random.chance(0.85), 6: random.chance(0.85) }, setSysctls: true, gid: 0 };
+  return {
+    numbers: NUMBERS,
+    paths,
+    chosen: { 4: random.chance(0.85), 6: random.chance(0.85) },
+    bindings: [],
+    setSysctls: true,
+    gid: 0,
+  };
 }
 
 /** Default routes of main in the kernel's order. */
