@@ -4,7 +4,7 @@
  */
 import type { Contender } from '../contender.js';
 import { labFile, labPath, missingProgram, PeerProcess } from './process.js';
-import { fastAndBackup, ip, whenInUse } from './routes.js';
+import { fastAndBackup, forbidRedirects, ip, whenInUse } from './routes.js';
 
 const OUR_ADDRESS = '192.168.1.2';
 
@@ -15,6 +15,7 @@ export const bird: Contender = {
   unable: () => missingProgram('bird', 'bird2'),
   async start(lab, intervalMs) {
     const { fast, backup } = fastAndBackup(lab);
+    await forbidRedirects(lab);
     const bfd = `protocol bfd {
   multihop { interval ${intervalMs} ms; idle tx interval ${intervalMs} ms; multiplier 2; };
 }

@@ -4,7 +4,7 @@
  */
 import type { Contender } from '../contender.js';
 import { labFile, labPath, missingProgram, PeerProcess } from './process.js';
-import { fastAndBackup, hostRouteToTarget, ip, whenInUse } from './routes.js';
+import { fastAndBackup, forbidRedirects, hostRouteToTarget, ip, whenInUse } from './routes.js';
 
 export const keepalived: Contender = {
   name: 'keepalived',
@@ -16,6 +16,7 @@ export const keepalived: Contender = {
   },
   async start(lab, intervalMs) {
     const { fast, backup } = fastAndBackup(lab);
+    await forbidRedirects(lab);
     await hostRouteToTarget(lab);
     const config = labFile(
       lab,

@@ -1,7 +1,7 @@
 /** lsm, Debian's link status monitor: pings, and calls a script when enough of them were lost in a row. lsm(1), /etc/lsm/lsm.conf */
 import type { Contender } from '../contender.js';
 import { labFile, labPath, missingProgram, PeerProcess } from './process.js';
-import { fastAndBackup, hostRouteToTarget, whenInUse } from './routes.js';
+import { fastAndBackup, forbidRedirects, hostRouteToTarget, whenInUse } from './routes.js';
 
 export const lsm: Contender = {
   name: 'lsm',
@@ -10,11 +10,13 @@ export const lsm: Contender = {
   unable: () => missingProgram('lsm', 'lsm'),
   async start(lab, intervalMs) {
     const { fast, backup } = fastAndBackup(lab);
+    await forbidRedirects(lab);
     await hostRouteToTarget(lab);
     const script = labFile(
       lab,
       'event',
       `#!/bin/sh
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
 case "$1" in
 down) exec ip route replace default via ${backup.gateway4} dev lan0 proto static ;;
 up) exec ip route replace default via ${fast.gateway4} dev lan0 proto static ;;
@@ -22,6 +24,7 @@ esac
 `,
       true,
     );
+    // Without a device it looks for its source address among the connected networks, and finds none for a target beyond them.
     const config = labFile(
       lab,
       'lsm.conf',
@@ -33,13 +36,14 @@ defaults {
   notifyscript=
   max_packet_loss=100
   max_successive_pkts_lost=2
-  min_packet_loss=100
+  min_packet_loss=90
   min_successive_pkts_rcvd=2
   interval_ms=${intervalMs}
   timeout_ms=100
   warn_email=
   check_arp=0
   sourceip=
+  device=lan0
   ttl=0
   status=1
 }

@@ -13,6 +13,14 @@ export function fastAndBackup(lab: Lab): { fast: UplinkSpec; backup: UplinkSpec 
   return { fast: lab.uplink('fast'), backup: lab.uplink('backup') };
 }
 
+/**
+ * None of these programs does it, and without it the comparison would be over at once: the gateway's redirects teach the client
+ * the way by the fast router, and there it stays when that is dead.
+ */
+export async function forbidRedirects(lab: Lab): Promise<void> {
+  await lab.exec('gateway', ['sysctl', '-qw', 'net.ipv4.conf.all.send_redirects=0', 'net.ipv4.conf.lan0.send_redirects=0']);
+}
+
 /** The target must be asked through the fast uplink after the default has moved: these programs need a host route for that. */
 export async function hostRouteToTarget(lab: Lab): Promise<void> {
   const { fast } = fastAndBackup(lab);
