@@ -13,7 +13,7 @@ import { KeeperBench } from './keeper-bench.js';
 import { bareKernel, defaultsOf, randomInput, strewDefaults } from './route-chaos.js';
 
 const FAMILIES: readonly Family[] = [4, 6];
-const ROUNDS = 1_500;
+const ROUNDS = 500;
 
 /** Carries the clean-up out, one operation at a time. @returns the operations as text */
 function cleanUp(kernel: FakeKernel, saved: SavedState | null): string[] {
