@@ -79,7 +79,7 @@ export function createApi(backend: ApiBackend): Hono {
       await jsonBody(c.req.raw),
       backend.view().uplinks.map((uplink) => uplink.name),
     );
-    const answer = backend.command(command);
+    const answer = await backend.command(command);
     return c.json(answer, answer.ok ? 200 : 409);
   });
 

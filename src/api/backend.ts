@@ -27,7 +27,7 @@ export interface Answer {
   readonly details: readonly string[];
 }
 
-/** None of these may throw, and none may take longer than a look into memory, `reload` aside. */
+/** None of these may throw, and none may take longer than a look into memory, `command` and `reload` aside. */
 export interface ApiBackend {
   view(): StatusView;
   health(): HealthView;
@@ -37,6 +37,7 @@ export interface ApiBackend {
   events(query: EventQuery): readonly HistoryEntry[];
   /** Calls `listener` for each new entry until the function returned is called. */
   follow(listener: (entry: HistoryEntry) => void): () => void;
-  command(command: Command): Answer;
+  /** Obeyed before the first await; resolves when it is also kept for the next start. */
+  command(command: Command): Promise<Answer>;
   reload(): Promise<Answer>;
 }

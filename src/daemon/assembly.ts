@@ -108,6 +108,8 @@ export interface Assembly {
   readonly recorder: Recorder;
   readonly journal: EventJournal | null;
   readonly prober: Prober;
+  /** Resolves when the state as it is now is on disk, or the disk refused it (which is told). */
+  readonly kept: () => Promise<void>;
   /** Resolves with the first probe asked. */
   readonly probing: Promise<void>;
   /** Resolves with the results of the first operations. */
@@ -182,6 +184,7 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     recorder,
     journal,
     prober,
+    kept: () => store.flushed(),
     probing,
     firstResults: first.results,
     async close() {

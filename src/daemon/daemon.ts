@@ -35,6 +35,8 @@ const FIRST_PROBE_MS = 300;
 /** The disk or nft may hang: the end waits this long for the last words. */
 const STOP_MS = 5_000;
 const LATE_MS = 2_000;
+/** Whoever gives an order waits so long for the disk to take it. */
+const KEPT_MS = 5_000;
 
 /** Runs until a signal or a fatal error. @throws StartError when it cannot start */
 export async function runDaemon(options: RunOptions): Promise<ExitCode> {
@@ -179,7 +181,7 @@ class Daemon {
   }
 
   #backend(assembly: Assembly): ApiBackend {
-    const { loop, engine, recorder, journal } = assembly;
+    const { loop, engine, recorder, journal, kept } = assembly;
     const view = (): StatusView => ({ ...engine.view(performance.now()), dryRun: this.#options.dryRun });
     return {
       view,
@@ -191,9 +193,12 @@ class Daemon {
       eventsReady: () => journal?.ready() ?? Promise.resolve(),
       events: (query) => journal?.recent(query) ?? [],
       follow: (listener) => recorder.follow(listener),
-      command: (command): Answer => {
+      command: async (command): Promise<Answer> => {
         const details = loop.ask({ type: 'command', command }).map(describeRecord);
-        return { ok: true, text: decision(view()), details };
+        const text = decision(view());
+        // Acknowledged means kept over restarts, even after a power cut in the next instant.
+        await within(KEPT_MS, kept());
+        return { ok: true, text, details };
       },
       reload: () => this.#reload(assembly),
     };

@@ -1,5 +1,8 @@
 /** The administrator knows better: force, disable, enable, auto. Needs root. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { SOCKET_FILE } from '../../../src/api/server.js';
+import { askDaemon } from '../../../src/cli/client.js';
 import { quick } from './config-file.js';
 import { eventually, lasting, proof } from './gateway.js';
 
@@ -72,5 +75,25 @@ proof(
     const unknown = await gateway.backroute('force', 'nobody');
     assert.equal(unknown.code, 1);
     assert.match(unknown.stderr, /no uplink 'nobody'.*fast, backup/);
+  },
+);
+
+proof(
+  'an order that was acknowledged outlives the daemon, even one killed in the same instant',
+  { topology: 'classic', config: quick('classic') },
+  async (gateway) => {
+    await gateway.judged();
+    const socket = join(gateway.runDir, SOCKET_FILE);
+    for (const uplink of ['backup', 'fast', 'backup']) {
+      const { status } = await askDaemon(socket, 'POST', '/command', { verb: 'force', uplink });
+      assert.equal(status, 200);
+      await gateway.end('SIGKILL');
+      await gateway.start();
+      const forced = (await gateway.status()).uplinks.filter((one) => one.admin === 'forced');
+      assert.deepEqual(
+        forced.map((one) => one.name),
+        [uplink],
+      );
+    }
   },
 );

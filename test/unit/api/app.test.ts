@@ -18,7 +18,7 @@ function api(change: Partial<ApiBackend> = {}): { request: ReturnType<typeof cre
         .filter((e) => e.wallMs > (sinceWallMs ?? 0))
         .slice(-limit),
     follow: () => () => undefined,
-    command: (command): Answer => {
+    command: async (command): Promise<Answer> => {
       commands.push(command);
       return { ok: true, text: 'IPv4 leaves by backup', details: ['forced'] };
     },

@@ -27,7 +27,7 @@ const backend: ApiBackend = {
     followers.add(listener);
     return () => followers.delete(listener);
   },
-  command: () => ({ ok: true, text: '', details: [] }),
+  command: () => Promise.resolve({ ok: true, text: '', details: [] }),
   reload: () => Promise.resolve({ ok: true, text: '', details: [] }),
 };
 

@@ -61,7 +61,7 @@ async function daemonAt(t: TestContext, dir: string): Promise<string[]> {
       eventsReady: () => Promise.resolve(),
       events: () => [entry(1_772_000_000_000)],
       follow: () => () => undefined,
-      command: (command) => {
+      command: async (command) => {
         commands.push(JSON.stringify(command));
         return { ok: true, text: 'IPv4 leaves by backup', details: ['the administrator: force backup'] };
       },
