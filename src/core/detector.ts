@@ -64,6 +64,7 @@ export class Detector {
   #watching = false;
   #watch: Entry | null = null;
   #lastRecheckMs = Number.NEGATIVE_INFINITY;
+  #lastRecoveryMs = Number.NEGATIVE_INFINITY;
   #resolved: readonly Target[] | null = null;
 
   constructor(
@@ -242,7 +243,9 @@ export class Detector {
           for (const target of this.targets) target.window.forgive(this.#silentSinceMs ?? nowMs, nowMs);
           this.#silentSinceMs = null;
           this.#become('answering', nowMs);
-        } else {
+        } else if (nowMs - this.#lastRecoveryMs >= this.#probe.intervalMs) {
+          // Not for each answer: too few targets for the quorum may go on answering for days.
+          this.#lastRecoveryMs = nowMs;
           this.#state = 'recovering';
           this.#startBurst('recovery', nowMs, this.#silentSinceMs ?? nowMs);
         }

@@ -172,7 +172,9 @@ export class Engine {
   snapshotRequest(): SnapshotRequest {
     const interfaces = this.#paths.all().flatMap((p) => (p.interface === null ? (p.uplink.interface ?? []) : p.interface));
     const tables = Array.from({ length: MAX_UPLINKS }, (_, slot) => tableOf(this.#config.kernel, slot));
-    const ipv6 = this.#paths.of(6).length > 1;
+    // Asked for as long as our table may stand, so that it goes when it is not needed any more.
+    const standing = this.#keeper.state?.nft?.fingerprint ?? 'absent';
+    const ipv6 = this.#paths.of(6).length > 1 || standing !== 'absent';
     return { tables, sysctls: sysctlKeys([...new Set(interfaces)]), nft: ipv6 && this.#config.sysctls === 'set' };
   }
 
@@ -190,6 +192,7 @@ export class Engine {
     return {
       version: 1,
       slots: Object.fromEntries(this.#paths.slots),
+      numbers: this.#config.kernel,
       forced: this.#orders.forced,
       disabled: this.#orders.disabled,
       names: this.#names.lastGood(),

@@ -3,7 +3,7 @@
  * replayed from these. All times named `…Ms` without more are the monotonic clock handed to `handle`; `wallMs` is Unix time.
  */
 import type { FollowAsk, FollowOutcome, Notice } from './action.js';
-import type { Config } from './config.js';
+import type { Config, KernelNumbers } from './config.js';
 import type { KernelOp, KernelState, OpResult, RouteState, SnapshotRequest } from './kernel.js';
 import type { Admin, Family, Health, LossReason, PathKey, Reason } from './model.js';
 import type { ProbeAsk } from './probe.js';
@@ -100,6 +100,8 @@ export type RecordKind =
 export interface SavedState {
   readonly version: 1;
   readonly slots: Readonly<Record<string, number>>;
+  /** by which our objects in the kernel were known when this was written; absent = by the configuration's */
+  readonly numbers?: KernelNumbers;
   readonly forced: string | null;
   readonly disabled: readonly string[];
   /** last good addresses of names: `name/family` -> address */

@@ -72,6 +72,7 @@ export class PathSet {
     for (const uplink of config.uplinks) {
       for (const { family } of uplink.gateways) {
         const same = former.get(`${uplink.name}/${family}`);
+        const failures = same?.failures(nowMs) ?? this.#restored?.failures[`${uplink.name}/${family}`]?.count ?? 0;
         if (same?.sameProbing(uplink)) {
           former.delete(same.key);
           same.uplink = uplink;
@@ -79,7 +80,8 @@ export class PathSet {
           continue;
         }
         const path = new Path(uplink, family, this.#slots.get(uplink.name) ?? 0, this.#pathPort(), nowMs);
-        path.holdDown = { failures: this.#failuresOf(path, nowMs), goodSinceMs: null };
+        // Time in which nobody watched forgives nothing.
+        path.holdDown = { failures, goodSinceMs: null };
         this.#paths.set(path.key, path);
       }
     }
@@ -174,14 +176,6 @@ export class PathSet {
       if (other !== path && other.family === path.family && other.interface === path.interface) return null;
     }
     return path.interface;
-  }
-
-  /** Failures of an earlier run that good time has not forgiven since. */
-  #failuresOf(path: Path, nowMs: number): number {
-    const remembered = this.#restored?.failures[path.key];
-    if (remembered === undefined) return 0;
-    const forgiven = Math.floor((this.#port.around.wallMs(nowMs) - remembered.lastWallMs) / path.uplink.holdDown.decayMs);
-    return Math.max(0, remembered.count - Math.max(0, forgiven));
   }
 }
 

