@@ -26,6 +26,21 @@ export const BUILT_IN = {
   dns: { port: number; type: string };
 };
 
+/** What holds for those who are told and what follows, where the file names them but does not say. */
+export const SERVICES = {
+  topics: ['health', 'switch', 'problem'],
+  maxAgeMs: 604_800_000,
+  mail: { via: 'sendmail', sendmail: '/usr/sbin/sendmail' },
+  /** RFC 5321, RFC 6409 and RFC 8314 */
+  smtpPort: { plain: 25, submission: 587, tls: 465 },
+  webhook: { recipe: 'json' },
+  mqtt: { prefix: 'backroute', discovery: 'homeassistant' },
+  relay: { postfixDirectory: '/etc/postfix', timeoutMs: 60_000 },
+  files: { timeoutMs: 60_000 },
+  resolver: { pidFile: '/run/dnsmasq/dnsmasq.pid', timeoutMs: 30_000 },
+  hooks: { directory: '/etc/backroute/hooks.d', timeoutMs: 30_000 },
+} as const;
+
 /** A measure clears below this share of the bound that trips it, unless the file names the clearing bound. */
 export const CLEAR_SHARE = { loss: 0.5, rttMs: 0.8, jitterMs: 0.8 } as const;
 

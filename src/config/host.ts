@@ -40,12 +40,15 @@ function canonical(address: string, family: Family): string {
   return family === 4 ? address : new SocketAddress({ address, family: 'ipv6' }).address;
 }
 
-export function readHost(text: string): Read<Host> {
+/** Whether the machine itself is an answer: it proves nothing of an uplink, but a broker or a relay may run on it. */
+export type Self = 'refused' | 'allowed';
+
+export function readHost(text: string, self: Self = 'refused'): Read<Host> {
   if (text === '') return bad(ADDRESS_WANTED, ADDRESS_EXAMPLES);
   const percent = text.indexOf('%');
   const bare = percent < 0 ? text : text.slice(0, percent);
   const zone = percent < 0 ? null : text.slice(percent + 1);
-  if (isIPv4(bare) || isIPv6(bare)) return readAddress(bare, isIPv4(bare) ? 4 : 6, zone);
+  if (isIPv4(bare) || isIPv6(bare)) return readAddress(bare, isIPv4(bare) ? 4 : 6, zone, self);
   const slash = /^([0-9a-f.:]+)\/\d+$/i.exec(text)?.[1];
   if (slash !== undefined) return bad('a single address is wanted, not a network', null, `Did you mean ${slash}?`);
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return bad(ADDRESS_WANTED, ADDRESS_EXAMPLES, 'A URL belongs in {http: …}.');
@@ -55,15 +58,16 @@ export function readHost(text: string): Read<Host> {
   if (withPort !== null) return bad('a port has no place here', ADDRESS_EXAMPLES, `To ask a port write {tcp: "${text}"}.`);
   if (text.includes(':')) return bad('looks like an IPv6 address but is none', null, ipv6Hint(bare));
   if (looksLikeIPv4(bare)) return bad('looks like an IPv4 address but is none', null, ipv4Hint(bare));
-  return readName(text);
+  return readName(text, self);
 }
 
-function readAddress(bare: string, family: Family, zone: string | null): Read<Host> {
+function readAddress(bare: string, family: Family, zone: string | null, self: Self): Read<Host> {
   const address = canonical(bare, family);
   const mapped = /^::ffff:([0-9.]+)$/.exec(address)?.[1];
   if (mapped !== undefined) return bad('an IPv4 address in IPv6 clothes is not wanted', null, `Did you mean ${mapped}?`);
   if (useless.check(address, familyName(family))) return bad('this address is no host: it is unspecified, multicast or reserved');
-  if (loopback.check(address, familyName(family))) return bad('this address is the machine itself and proves nothing');
+  if (self === 'refused' && loopback.check(address, familyName(family)))
+    return bad('this address is the machine itself and proves nothing');
   if (zone !== null && !isLinkLocal(address))
     return bad('only an IPv6 link-local address (fe80::…) has a zone', null, `Did you mean ${bare}?`);
   if (zone !== null && interfaceComplaint(zone) !== null)
@@ -100,16 +104,17 @@ function ipv6Hint(text: string): string {
   return 'It has eight groups of hexadecimal digits, or :: for a row of zeros, such as 2001:db8::1.';
 }
 
-function readName(text: string): Read<Host> {
-  const name = readHostName(text);
+function readName(text: string, self: Self): Read<Host> {
+  const name = readHostName(text, self);
   return name.ok ? good({ ref: { kind: 'name', name: name.value }, zone: null }) : name;
 }
 
 /** A host name by RFC 1123; a single label (as in /etc/hosts) is one. */
-export function readHostName(text: string): Read<string> {
+export function readHostName(text: string, self: Self = 'refused'): Read<string> {
   const name = text.endsWith('.') ? text.slice(0, -1) : text;
   const lower = name.toLowerCase();
-  if (lower === 'localhost' || lower.endsWith('.localhost')) return bad('this name is the machine itself and proves nothing');
+  if (self === 'refused' && (lower === 'localhost' || lower.endsWith('.localhost')))
+    return bad('this name is the machine itself and proves nothing');
   if (/[^ -~]/.test(name)) {
     const ascii = domainToASCII(name);
     return bad('a host name holds ASCII letters only', null, ascii === '' ? null : `Did you mean ${ascii}?`);
@@ -140,7 +145,7 @@ export interface HostPort extends Host {
 }
 
 /** `host:port`, `[v6]:port`; without a port where `defaultPort` is a number. */
-export function readHostPort(text: string, defaultPort: number | null): Read<HostPort> {
+export function readHostPort(text: string, defaultPort: number | null, self: Self = 'refused'): Read<HostPort> {
   const bracketed = /^\[([^\]]*)\](?::(.*))?$/.exec(text);
   if (bracketed === null && isIPv6(text.replace(/%.*$/, '')) && defaultPort === null) {
     return bad('an IPv6 address with a port stands in brackets', 'such as [2001:db8::1]:443');
@@ -150,7 +155,7 @@ export function readHostPort(text: string, defaultPort: number | null): Read<Hos
   const portText = bracketed !== null ? bracketed[2] : plain?.[2];
   if (bracketed !== null && !isIPv6(hostText.replace(/%.*$/, '')))
     return bad('only an IPv6 address stands in brackets', 'such as [2001:db8::1]:443');
-  const host = readHost(hostText);
+  const host = readHost(hostText, self);
   if (!host.ok) return host;
   if (portText === undefined) {
     if (defaultPort === null) return bad('a host and a port are wanted', 'such as example.com:443 or [2001:db8::1]:443');

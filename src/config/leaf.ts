@@ -17,16 +17,21 @@ export const jsonParts = new WeakMap<z.core.$ZodType, { readonly json: JsonPart;
 /** zod's own codes are translated by parse.ts; this one brings its complaint along. */
 export interface ComplaintParams {
   readonly complaint: Complaint;
+  /** what stands there may be a secret: it is not quoted */
+  readonly hidden: boolean;
 }
 
-/** One value, read from its text. The YAML reader hands over every scalar as text. */
-export function leaf<T>(reader: Reader<T>, json: JsonPart): ValueSchema<T> {
+/**
+ * One value, read from its text. The YAML reader hands over every scalar as text. `hidden`: texts that may
+ * be a secret; what is wrong with them is told without quoting them.
+ */
+export function leaf<T>(reader: Reader<T>, json: JsonPart, hidden: (text: string) => boolean = () => false): ValueSchema<T> {
   const schema = z.pipe(
     z.any(),
     z.transform((value: unknown, ctx): T => {
       const read = typeof value === 'string' ? reader(value) : notScalar(reader);
       if (read.ok) return read.value;
-      const params: ComplaintParams = { complaint: read };
+      const params: ComplaintParams = { complaint: read, hidden: typeof value === 'string' && hidden(value) };
       ctx.issues.push({ code: 'custom', input: value, params: { ...params } });
       return z.NEVER;
     }),
@@ -60,6 +65,38 @@ export function mapping<S extends Shape>(shape: S, description: string): z.ZodMi
 export function list<T>(element: ValueSchema<T>, description: string): z.ZodMiniArray<ValueSchema<T>> {
   const schema = z.array(element, { error: () => '- …' });
   jsonParts.set(schema, { json: { description } });
+  return schema;
+}
+
+/** A list of at least one. */
+export function someOf<T>(element: ValueSchema<T>, description: string): z.ZodMiniArray<ValueSchema<T>> {
+  const schema = z.array(element, { error: () => '- …' }).check(z.minLength(1, { error: () => 'at least one is wanted' }));
+  jsonParts.set(schema, { json: { description } });
+  return schema;
+}
+
+/** A mapping from names that the administrator chooses; `example` is one entry of it. */
+export function named<T>(
+  element: z.ZodMiniType<T, unknown>,
+  json: JsonPart,
+  example: string,
+): z.ZodMiniRecord<z.ZodMiniString<string>, z.ZodMiniType<T, unknown>> {
+  const schema = z.record(z.string(), element, { error: () => example });
+  jsonParts.set(schema, { json });
+  return schema;
+}
+
+/** A single text, or the longer form. */
+export function textOr<A, B>(text: ValueSchema<A>, longer: z.ZodMiniType<B, unknown>, json: JsonPart): ValueSchema<A | B> {
+  const schema = z.pipe(
+    z.any(),
+    z.transform((value: unknown, ctx): A | B => {
+      const read =
+        typeof value === 'string' ? delegate<A | B>(text, value, ctx.issues) : delegate<A | B>(longer, value, ctx.issues);
+      return read ?? z.NEVER;
+    }),
+  );
+  jsonParts.set(schema, { json, inner: [text, longer] });
   return schema;
 }
 

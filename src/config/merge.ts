@@ -3,8 +3,9 @@
  * nor zod's ways.
  */
 import { type Config, type KernelNumbers, MAX_UPLINKS, type UplinkConfig } from '../core/config.js';
-import { noServices } from '../core/services.js';
+import { mergeChannels } from './channels.js';
 import { BUILT_IN } from './defaults.js';
+import { mergeFollowers, mergeHooks } from './followers.js';
 import { hostText } from './host.js';
 import { checkKernelNumbers } from './numbers.js';
 import { complaint, type Report } from './problem.js';
@@ -45,7 +46,11 @@ export function mergeConfig(file: FileShape, order: readonly string[], report: R
     socket,
     kernel,
     sysctls: file.sysctls ?? BUILT_IN.sysctls,
-    services: noServices,
+    services: {
+      channels: mergeChannels(file.notify ?? {}, report),
+      followers: mergeFollowers(file, order, report),
+      hooks: file.hooks === undefined ? null : mergeHooks(file.hooks, report),
+    },
   };
 }
 

@@ -9,8 +9,9 @@ import type { ComplaintParams } from './leaf.js';
 import { mergeConfig } from './merge.js';
 import { nearest } from './nearest.js';
 import { type Complaint, complaint, formatPath, inFileOrder, type Path, type Problem, type Report } from './problem.js';
-import { fileSchema, UPLINK_NAME_PATTERN } from './schema.js';
+import { fileSchema } from './schema.js';
 import { fileProblem, readSource, type Source } from './source.js';
+import { NAME_PATTERN } from './values.js';
 
 export type ParseResult =
   | { readonly ok: true; readonly config: Config; readonly warnings: readonly Problem[]; readonly source: Source }
@@ -19,7 +20,10 @@ export type ParseResult =
 /** More say nothing that the first ones did not. */
 const MAX_PROBLEMS = 100;
 
-const UPLINK_NAME = new RegExp(UPLINK_NAME_PATTERN);
+const NAME = new RegExp(NAME_PATTERN);
+
+/** Mappings whose keys are names, and what they name. */
+const NAMED = { uplinks: 'an uplink', notify: 'a channel', follow: 'a follower' } as const;
 
 /** `file` is only named in problems. Never throws. */
 export function parseConfig(text: string, file: string): ParseResult {
@@ -38,10 +42,12 @@ export function parseConfig(text: string, file: string): ParseResult {
     problems.push({ severity, file, ...place, path: formatPath(path), found: found ?? source.textAt(path), ...wrong });
   };
   const names = source.keysAt(['uplinks']);
-  for (const name of names.filter((name) => !UPLINK_NAME.test(name)).slice(0, MAX_PROBLEMS)) {
-    const wanted =
-      'the name of an uplink begins with a letter or digit and has at most 32 letters, digits, hyphens and underscores';
-    report(['uplinks', name], name, complaint(wanted), 'error', true);
+  for (const [section, what] of Object.entries(NAMED)) {
+    const wrong = source.keysAt([section]).filter((name) => !NAME.test(name));
+    for (const name of wrong.slice(0, MAX_PROBLEMS)) {
+      const wanted = `the name of ${what} begins with a letter or digit and has at most 32 letters, digits, hyphens and underscores`;
+      report([section, name], name, complaint(wanted), 'error', true);
+    }
   }
   const shape = safeParse(fileSchema, read.value);
   let config: Config | null = null;
@@ -68,6 +74,9 @@ export function parseConfig(text: string, file: string): ParseResult {
   return { ok: true, config, warnings: inFileOrder(problems), source };
 }
 
+/** How much is left out of a file where something in it is wrong: the key of an uplink, a whole channel, else a whole section. */
+const STEPS_LEFT_OUT: Readonly<Record<string, number>> = { uplinks: 3, notify: 2, follow: 2 };
+
 /**
  * What is wrong between several keys, told where those keys are right themselves: the wrong ones are left out, and nothing
  * more is said of an uplink that misses one.
@@ -78,7 +87,7 @@ function judgeTheRest(value: unknown, issues: readonly z.core.$ZodIssue[], names
     return issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...path, key]) : [path];
   });
   let rest = value;
-  for (const path of wrong) rest = without(rest, path.slice(0, path[0] === 'uplinks' ? 3 : 1));
+  for (const path of wrong) rest = without(rest, path.slice(0, STEPS_LEFT_OUT[String(path[0])] ?? 1));
   const shape = safeParse(fileSchema, rest);
   if (!shape.success) return;
   const touched = (step: string, name?: string): boolean =>
@@ -87,7 +96,9 @@ function judgeTheRest(value: unknown, issues: readonly z.core.$ZodIssue[], names
     const [section, name] = path;
     if (typeof section !== 'string') return;
     const unsure =
-      section === 'uplinks' && typeof name === 'string' ? touched('uplinks', name) || touched('defaults') : touched(section);
+      section in NAMED && typeof name === 'string'
+        ? touched(section, name) || (section === 'uplinks' && touched('defaults'))
+        : touched(section);
     if (!unsure) report(path, found, complaint, severity);
   });
 }
@@ -110,8 +121,10 @@ type Explained = readonly [path: Path, found: string | null, wrong: Complaint, o
 /** One finding of zod in our words; several where several keys are unknown. */
 function explain(issue: z.core.$ZodIssue, source: Source): Explained[] {
   const path = stepsOf(issue);
-  if (issue.code === 'custom')
-    return [[path, null, (issue.params as ComplaintParams | undefined)?.complaint ?? complaint(issue.message), false]];
+  if (issue.code === 'custom') {
+    const params = issue.params as ComplaintParams | undefined;
+    return [[path, params?.hidden === true ? '(not shown)' : null, params?.complaint ?? complaint(issue.message), false]];
+  }
   // The schema gives the known keys as its message: see mapping() in leaf.ts.
   const known = issue.message.split(', ');
   if (issue.code === 'unrecognized_keys') {
@@ -171,10 +184,30 @@ const HOMES: Readonly<Record<string, string>> = {
   'mark-mask': 'kernel',
 };
 
+/** What people call a secret, without hyphens; and by which pair of keys its place is named. */
+const SECRET_KEYS: Readonly<Record<string, 'password' | 'token'>> = {
+  password: 'password',
+  passwd: 'password',
+  pass: 'password',
+  secret: 'password',
+  token: 'token',
+  accesstoken: 'token',
+  apikey: 'token',
+  bearer: 'token',
+};
+
 function unknownKey(key: string, path: Path, known: readonly string[]): Complaint {
   const allowed = `known here are ${known.join(', ')}`;
   const home = HOMES[key];
   if (home !== undefined && known.includes(home)) return complaint('this key is unknown', allowed, `It belongs under ${home}:.`);
+  const secret = SECRET_KEYS[key.toLowerCase().replace(/[-_]/g, '')];
+  if (secret !== undefined && known.includes(`${secret}-file`)) {
+    return complaint(
+      'a secret does not stand in this file, which is shown, copied and kept in backups',
+      null,
+      `Write it alone into a file that only root may read and name that by ${secret}-file:, or name an environment variable by ${secret}-env:.`,
+    );
+  }
   const meant = nearest(key, known);
   if (meant !== null) return complaint('this key is unknown', allowed, `Did you mean ${meant}?`);
   if (path.length === 0 && ['targets', 'probe', 'fail-after', 'recover-after', 'hold-down', 'degraded', 'quorum'].includes(key)) {

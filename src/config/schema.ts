@@ -5,14 +5,15 @@
 import * as z from 'zod/mini';
 import { MAX_UPLINKS } from '../core/config.js';
 import { BUILT_IN } from './defaults.js';
+import { follow, hooks, mailRelay, resolver } from './follow-schema.js';
 import { type Host, interfaceComplaint, readHost } from './host.js';
-import { jsonParts, leaf, list, mapping, offOr, optional, type ValueSchema } from './leaf.js';
+import { leaf, list, mapping, named, offOr, optional } from './leaf.js';
+import { notify } from './notify-schema.js';
 import { target } from './target.js';
 import {
   type Bounds,
   bad,
   bits32,
-  choice,
   DURATION_PATTERN,
   decimal,
   duration,
@@ -20,31 +21,12 @@ import {
   formatDuration,
   formatPercent,
   good,
-  integer,
   PERCENT_PATTERN,
   percent,
   type Read,
   type Reader,
 } from './units.js';
-
-const time = (description: string, bounds: Bounds, builtIn?: number): ValueSchema<number> =>
-  leaf(duration(bounds), {
-    type: 'string',
-    pattern: DURATION_PATTERN,
-    description: `${description} From ${formatDuration(bounds.min)} to ${formatDuration(bounds.max)}.`,
-    ...(builtIn === undefined ? {} : { default: formatDuration(builtIn) }),
-  });
-
-const count = (description: string, bounds: Bounds, builtIn: number): ValueSchema<number> =>
-  leaf(integer(bounds), { type: 'integer', minimum: bounds.min, maximum: bounds.max, description, default: builtIn });
-
-const word = <const T extends string>(description: string, builtIn: T, ...choices: readonly T[]): ValueSchema<T> =>
-  leaf(choice(...choices), { enum: choices, description, default: builtIn });
-
-const orOff =
-  (reader: Reader<number>): Reader<number | 'off'> =>
-  (text) =>
-    text === 'off' ? good('off') : reader(text);
+import { count, file, NAME_PATTERN, orOff, time, word } from './values.js';
 
 const { uplink } = BUILT_IN;
 const show = (ms: number | null): string => (ms === null ? 'off' : formatDuration(ms));
@@ -211,28 +193,21 @@ const uplinkSchema = mapping(
   'A way out.',
 );
 
-const absolutePath: Reader<string> = (text) => {
-  if (!text.startsWith('/') || text.includes('\0')) return bad('an absolute path is wanted', 'such as /var/log/backroute.log');
-  return text.endsWith('/') ? bad('the path of a file is wanted, not of a folder', 'such as /var/log/backroute.log') : good(text);
-};
-
 const groupName: Reader<string> = (text) =>
   /^[a-z_][a-z0-9_-]{0,31}\$?$/i.test(text)
     ? good(text)
     : bad('the name of a group of this machine is wanted', 'such as adm or netdev');
 
-/** parse.ts judges the names itself: it knows the line of a key. */
-export const UPLINK_NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$';
-
-const uplinks = z.record(z.string(), uplinkSchema, { error: () => 'fast: {gateway: 192.168.1.253}' });
-jsonParts.set(uplinks, {
-  json: {
+const uplinks = named(
+  uplinkSchema,
+  {
     description: 'The ways out, in order of preference.',
-    propertyNames: { pattern: UPLINK_NAME_PATTERN },
+    propertyNames: { pattern: NAME_PATTERN },
     minProperties: 1,
     maxProperties: MAX_UPLINKS,
   },
-});
+  'fast: {gateway: 192.168.1.253}',
+);
 
 const MASK_FORMS = [
   { type: 'integer', minimum: 1, maximum: 0xffffffff },
@@ -245,11 +220,7 @@ export const fileSchema = mapping(
     uplinks,
     ...optional({
       defaults: mapping(shared, 'Serves every uplink that does not say otherwise.'),
-      log: leaf(absolutePath, {
-        type: 'string',
-        pattern: '^/',
-        description: 'Text file that gets one plain line for each change of state.',
-      }),
+      log: file('Text file that gets one plain line for each change of state.', '/var/log/backroute.log'),
       'on-stop': word(
         'keep: routes stay as they are when the program stops; restore: those from before come back.',
         BUILT_IN.onStop,
@@ -298,6 +269,11 @@ export const fileSchema = mapping(
         'set',
         'leave',
       ),
+      notify,
+      'mail-relay': mailRelay,
+      follow,
+      resolver,
+      hooks,
     }),
   },
   'Backroute: uplinks in order of preference.',

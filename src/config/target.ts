@@ -94,7 +94,7 @@ function readTarget(value: unknown, issues: z.core.$ZodRawIssue[]): TargetShape 
   if (typeof value === 'string') return delegate(plain, value, issues);
   const kind = kindOf(value);
   if (!kind.ok) {
-    issues.push({ code: 'custom', input: value, params: { complaint: kind } });
+    issues.push({ code: 'custom', input: value, params: { complaint: kind, hidden: false } });
     return undefined;
   }
   switch (kind.value) {

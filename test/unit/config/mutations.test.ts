@@ -34,6 +34,25 @@ on-stop: keep
 socket: {group: adm, mode: "0660"}
 kernel: {protocol: 110, table-base: 7100, rule-base: 700, mark-mask: 0x7f000000}
 sysctls: set
+notify:
+  admin: {mail: {to: [a@example.net], via: "smtp://mail.example.net:587", user: me, password-file: /etc/p}, topics: [switch]}
+  phone:
+    webhook: {recipe: ntfy, url: "https://ntfy.example.net/x", token-env: TOKEN, headers: {X-Priority: high}}
+    max-age: 1d
+  house: {mqtt: {url: "mqtt://broker.example.net", discovery: off}}
+mail-relay:
+  smarthosts:
+    fast: "[smtp.example.net]:587"
+    backup: {host: smtp.example.org, user: me, password-env: PASSWORD}
+follow:
+  exim:
+    copies: {fast: [/etc/a -> /etc/b], backup: [{from: /etc/c, to: /etc/b}]}
+    check: [/usr/sbin/exim4, -bV]
+    reload: service exim4 reload
+resolver:
+  dnsmasq: {servers-file: /etc/s}
+  servers: {fast: [192.0.2.53], backup: [192.0.2.54]}
+hooks: {directory: /etc/backroute/hooks.d, commands: [[/bin/true, x]], timeout: 30s}
 `;
 
 const seed = Date.now() & 0x7fffffff;

@@ -37,12 +37,63 @@ test('a file with every default written out means the same as one without', () =
   assert.equal(Object.keys(defaults).length, 6, JSON.stringify(defaults));
 });
 
+const FAST_AND_BACKUP = 'uplinks:\n  fast: {gateway: 192.168.1.253}\n  backup: {gateway: 192.168.1.1}\n';
+
+/** Sections that do something as soon as they are there: their defaults are no defaults of the file. */
+const SWITCHED_ON: readonly string[] = ['notify', 'mail-relay', 'follow', 'resolver', 'hooks'];
+
+test('a service with every default written out means the same as one without', () => {
+  const schema = jsonSchema() as Node;
+  const uplinks = { a: { gateway: 'r1' }, b: { gateway: 'r2' } };
+  const least: Readonly<Record<string, Record<string, unknown>>> = {
+    'mail-relay': { smarthosts: { a: 'smtp.example.net', b: 'smtp.example.org' } },
+    resolver: { servers: { a: ['192.0.2.53'], b: ['192.0.2.54'] }, dnsmasq: { 'servers-file': '/etc/dnsmasq.servers' } },
+    hooks: {},
+  };
+  for (const [key, section] of Object.entries(least)) {
+    const written = collect(schema.properties?.[key]);
+    assert.ok(Object.keys(written).length > 0, key);
+    const both = [section, merged(written, section)].map((value) => parseConfig(JSON.stringify({ uplinks, [key]: value }), 'f'));
+    const [plain, full] = both.map((result) => (result.ok ? result.config.services : result.problems.map(formatProblem)));
+    assert.deepEqual(full, plain);
+    assert.ok(!Array.isArray(plain), JSON.stringify(plain));
+  }
+});
+
+function merged(defaults: Record<string, unknown>, own: Record<string, unknown>): Record<string, unknown> {
+  const result = { ...defaults, ...own };
+  for (const [key, value] of Object.entries(own)) {
+    const builtIn = defaults[key];
+    if (typeof value === 'object' && typeof builtIn === 'object') result[key] = { ...builtIn, ...value };
+  }
+  return result;
+}
+
+test('a channel with every default written out means the same as one without', () => {
+  const node = (jsonSchema() as Node).properties?.notify?.additionalProperties;
+  assert.ok(typeof node === 'object');
+  const uplinks = { a: { gateway: 'r1' } };
+  const least: Readonly<Record<string, Record<string, unknown>>> = {
+    mail: { to: 'admin@example.net' },
+    webhook: { url: 'https://example.net/' },
+    mqtt: { url: 'mqtt://broker.example.net' },
+  };
+  for (const [kind, own] of Object.entries(least)) {
+    const written: Record<string, unknown> = { ...collect(node.properties?.[kind]), ...own };
+    const channels = [{ [kind]: own }, { [kind]: written, 'max-age': '7d', topics: ['health', 'switch', 'problem'] }];
+    const [plain, full] = channels.map((channel) => parseConfig(JSON.stringify({ uplinks, notify: { c: channel } }), 'f'));
+    assert.ok(plain?.ok && full?.ok, kind);
+    assert.deepEqual(full.config.services, plain.config.services);
+    assert.ok(Object.keys(written).length > 1, kind);
+  }
+});
+
 /** Every default that the schema tells, in the shape of the file. */
 function collect(node: Node | undefined): Record<string, unknown> {
   const result: Record<string, unknown> = {};
   for (const [key, child] of Object.entries(node?.properties ?? {})) {
     const mapping = child.properties === undefined ? child.anyOf?.find((form) => form.properties !== undefined) : child;
-    if (key === 'uplinks' || key === 'defaults') continue;
+    if (key === 'uplinks' || key === 'defaults' || SWITCHED_ON.includes(key)) continue;
     if (mapping !== undefined) {
       const inner = collect(mapping);
       if (Object.keys(inner).length > 0) result[key] = inner;
@@ -60,9 +111,9 @@ test('every key and every default stands in docs/config.md', () => {
     for (const [key, child] of Object.entries(node.properties ?? {})) {
       if (!text.includes(`\`${key}\``) && !text.includes(`\`${key}: `)) missing.push(key);
       if (child.default !== undefined) {
-        const row = text.split('\n').find((line) => line.startsWith(`| \`${key}\``));
+        const rows = text.split('\n').filter((line) => line.startsWith(`| \`${key}\``));
         const shown = key === 'mark-mask' ? `0x${BUILT_IN.kernel.markMask.toString(16)}` : String(child.default);
-        if (!row?.includes(`\`${shown}\``)) missing.push(`${key} with its default ${shown}`);
+        if (!rows.some((row) => row.includes(`\`${shown}\``))) missing.push(`${key} with its default ${shown}`);
       }
       visit(child);
     }
@@ -78,8 +129,10 @@ test('the examples in docs/config.md are valid', () => {
   const text = readFileSync(new URL('docs/config.md', root), 'utf8');
   const examples = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)]
     .map((match) => match[1] ?? '')
+    // A section of its own needs the two uplinks that it speaks of.
+    .map((example) => (SWITCHED_ON.some((key) => example.startsWith(`${key}:`)) ? `${FAST_AND_BACKUP}${example}` : example))
     .filter((example) => /^uplinks:/m.test(example));
-  assert.ok(examples.length >= 3);
+  assert.ok(examples.length >= 7);
   for (const example of examples) {
     const result = parseConfig(example, 'docs/config.md');
     assert.ok(result.ok, result.ok ? '' : `${example}\n${result.problems.map(formatProblem).join('\n')}`);
