@@ -22,6 +22,8 @@ export interface Service {
   confirm(): Promise<void>;
   /** What is done once after a change that holds. A failure is told, and is no reason to go back. */
   settle(): Promise<void>;
+  /** What goes on for a while after a change was told as done; ended by the next wish. */
+  linger?(signal: AbortSignal): Promise<void>;
   /** one clause for people: what stands now when all went well */
   readonly goal: string;
   /** for the dry run: what is done after the change, one line each */
