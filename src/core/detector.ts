@@ -311,6 +311,8 @@ export class Detector {
     const burst = new Burst(cause, silentSinceMs, this.#probe.burstCount);
     this.#burst = burst;
     const asked = this.#judged();
+    const paceMs = this.#probe.burstPaceMs;
+    let dueMs = nowMs;
     const step = (now: number): void => {
       for (const target of asked) {
         if (this.#burst === burst) this.#ask(target, false, burst, now);
@@ -318,7 +320,9 @@ export class Detector {
       if (this.#burst !== burst) return;
       if (this.gateway !== null && !this.#counts(this.gateway)) this.#ask(this.gateway, false, null, now);
       burst.stepDone();
-      if (!burst.allSent) burst.next = this.#port.agenda.at(now + this.#probe.burstPaceMs, step);
+      // Timers come late by a millisecond or so: counted from the step before, that would add up.
+      dueMs = Math.max(dueMs + paceMs, now + paceMs / 2);
+      if (!burst.allSent) burst.next = this.#port.agenda.at(dueMs, step);
     };
     step(nowMs);
     // Nothing to ask (no name has resolved): no verdict, and none is made up.
