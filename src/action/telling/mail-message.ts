@@ -47,7 +47,8 @@ export async function composeMail(
       'X-Backroute-Topic': notice.topic,
       ...(notice.severity === 'error' ? { Importance: 'high' } : {}),
     },
-    text: bodyText(notice, host),
+    // As written: nodemailer would otherwise flow the lines anew, tables included.
+    text: { content: bodyText(notice, host), contentTransferEncoding: 'quoted-printable' },
     newline: 'win',
     disableFileAccess: true,
     disableUrlAccess: true,

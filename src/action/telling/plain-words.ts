@@ -13,8 +13,8 @@ export function oneLine(text: string): string {
 
 /** `[gw] fast is down, backup is active` */
 export function subjectLine(notice: Notice, host: string): string {
-  const subject = oneLine(notice.subject);
-  const short = subject.length > 180 ? `${subject.slice(0, 179)}…` : subject;
+  const subject = [...oneLine(notice.subject)];
+  const short = subject.length > 180 ? `${subject.slice(0, 179).join('')}…` : subject.join('');
   return `[${oneLine(host)}] ${short}`;
 }
 
@@ -83,13 +83,15 @@ export function timeText(wallMs: number): string {
   return `${local} ${offsetMinutes < 0 ? '-' : '+'}${two(Math.floor(absolute / 60))}${two(absolute % 60)}`;
 }
 
-/** At most 78 characters a line where words allow (RFC 5322 2.1.1). */
+/** RFC 5322 2.1.1 wants 78 at most; a few are left for the marks of those who quote it. */
+const MAX_LINE = 72;
+
 function wrapped(paragraph: string): string {
   const lines: string[] = [];
   for (const line of paragraph.split('\n')) {
     let rest = '';
     for (const word of oneLine(line).split(' ')) {
-      if (rest !== '' && rest.length + 1 + word.length > 78) {
+      if (rest !== '' && rest.length + 1 + word.length > MAX_LINE) {
         lines.push(rest);
         rest = word;
       } else rest = rest === '' ? word : `${rest} ${word}`;

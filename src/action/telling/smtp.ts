@@ -110,7 +110,8 @@ class SmtpDelivery {
       connection: socket,
       host,
       port,
-      name: this.#options.host,
+      // RFC 5321 4.1.1.1: a name, not whatever the machine is called.
+      name: this.#options.host.replace(/[^A-Za-z0-9.-]+/g, '-'),
       secure: tls === 'tls',
       requireTLS: tls === 'starttls',
       ignoreTLS: tls === 'none',
