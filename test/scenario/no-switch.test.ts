@@ -55,6 +55,20 @@ story('stalls of the process', () => ({
   },
 }));
 
+story('the machine sleeps', () => ({
+  topology: onFast(),
+  timeline: `
+    0s   start
+    20s  suspend 60s
+    90s  suspend 2s
+    120s end`,
+  check(world) {
+    assertWays(world, ['fast']);
+    assert.doesNotMatch(told(world, 'health').join('\n'), /down|degraded/);
+    assert.match(told(world, 'stall').join('\n'), /suspended/);
+  },
+}));
+
 story('a stall during an outage delays the verdict, no more', () => ({
   topology: onFast(),
   timeline: `

@@ -66,9 +66,10 @@ export function randomStory(seed: number): RandomStory {
   ];
   const [first, ...others] = sample.config.uplinks;
   if (first === undefined) throw new Error('a network without uplinks');
+  const sixes = first.targets.filter((target) => target.host.kind === 'address' && target.host.family === 6);
   const configs = {
     same: sample.config,
-    targets: { ...sample.config, uplinks: [{ ...first, targets: [icmp('203.0.113.99')] }, ...others] },
+    targets: { ...sample.config, uplinks: [{ ...first, targets: [icmp('203.0.113.99'), ...sixes] }, ...others] },
     short: { ...sample.config, uplinks: others },
   };
   return { topology, lines: sortByTime(lines), configs, gentle };
@@ -130,6 +131,7 @@ function pickEvent(random: Random, { farSides, config: { uplinks } }: Topology, 
     () => [`carrier ${device} on`],
     () => [`stall ${random.pick(['200ms', '400ms', '1.5s', '5s', '30s'])}`],
     () => [`stall ${random.pick(['300ms', '3s'])}`],
+    () => [`suspend ${random.pick(['2s', '60s'])}`],
     () => ['step'],
     () => ['restart'],
     () => ['kill-after 1'],

@@ -20,6 +20,8 @@ const CALM_MS = 10_000;
 /** Somebody took our rule or table away: until that is noticed probes may go astray. */
 const TAMPERED_MS = 100;
 
+/** More than the longest `fail-after`, interval and burst together. */
+const OUTAGE_MS = 10_000;
 /** After a start the first verdicts are awaited before anything foreign is moved. */
 const SETTLING_MS = 3000;
 /** What the kernel refused is tried again after a second. */
@@ -104,6 +106,8 @@ export class RuleWatch {
     const first = route.family === 4 ? 0 : 1;
     const inPlace = route.metric >= first && route.metric <= first + MAX_UPLINKS;
     if (!isDefaultOfMain(route) || !inPlace) throw new Breach('rule 2', `${line} fell to: ${what}`);
+    // put there since the last reading: nobody can remember what he has not seen
+    if (!this.#world.seen.has(route)) return;
     const remembered = this.#world.saved?.restore.routes ?? [];
     if (!remembered.some((kept) => sameWay(kept, route)))
       throw new Breach('rule 2', `${line} was not remembered, it fell to: ${what}`);
@@ -124,6 +128,7 @@ export class RuleWatch {
     for (const family of this.#families) {
       this.#checkDefault(family);
       this.#checkPlace(family);
+      this.#checkOutage(family);
     }
   }
 
@@ -192,6 +197,27 @@ export class RuleWatch {
     const lastedMs = this.#lasted(`place ${family}`, intruded && this.#shouldHold(family));
     if (lastedMs <= REPAIR_MS || this.#rationed()) return;
     throw new Breach('rule 8', `a foreign IPv${family} default held our place for ${lastedMs} ms`);
+  }
+
+  /** What it is all for: nobody sits on a dead uplink while another one has long been without any trouble. */
+  #checkOutage(family: Family): void {
+    const way = this.#world.wayOut(family);
+    const avoidable = !way.works && way.to !== 'elsewhere' && this.#hasBetter(family) && !this.#rationed();
+    const outageMs = this.#lasted(`outage ${family}`, avoidable);
+    if (outageMs > OUTAGE_MS) throw new Breach('failover', `IPv${family} stays on ${way.to}, dead for ${outageMs} ms`);
+  }
+
+  #hasBetter(family: Family): boolean {
+    const { engine, stalled, nowMs, startedMs, farSides, saved, config } = this.#world;
+    if (engine === null || stalled || this.#refusing() || nowMs - startedMs < CALM_MS) return false;
+    if (saved === null || saved.forced !== null) return false;
+    return farSides.some(
+      (far) =>
+        config.uplinks.some((uplink) => uplink.name === far.name) &&
+        !saved.disabled.includes(far.name) &&
+        far.gateways.has(family) &&
+        nowMs - (this.#troubledMs.get(far.name) ?? Number.NEGATIVE_INFINITY) > CALM_MS,
+    );
   }
 
   /** Whether the program has had the time and has the means to hold the first place. */

@@ -84,6 +84,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
   stop: (world) => world.order({ type: 'stopping' }),
   cleanup: cleanUp,
   stall: (world, [time]) => world.stall(parseTime(time)),
+  suspend: (world, [time]) => world.suspend(parseTime(time)),
   step: (world) => world.order({ type: 'stalled', fromMs: world.nowMs, toMs: world.nowMs, cause: 'clock-stepped' }),
   unwatchful: (world) => {
     world.watchful = false;

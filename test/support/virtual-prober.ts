@@ -38,6 +38,11 @@ export class VirtualProber {
     this.#forgotten.set(path, this.#port.now());
   }
 
+  /** Nothing that is under way arrives: the machine slept. */
+  loseAll(): void {
+    for (const path of this.sent.keys()) this.forget(path);
+  }
+
   /** A new process has new sockets. */
   reset(): void {
     this.#forgotten.clear();

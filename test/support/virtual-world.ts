@@ -3,7 +3,7 @@
  * does, brings back what follows from them, and notes everything. Nothing here waits; ten minutes take milliseconds.
  */
 import type { Config } from '../../src/core/config.js';
-import type { KernelOp, KernelState, OpResult, SnapshotRequest } from '../../src/core/kernel.js';
+import type { KernelOp, KernelState, OpResult, RouteState, SnapshotRequest } from '../../src/core/kernel.js';
 import type { Effect, Event, HistoryRecord, SavedState, StatusView, Surroundings } from '../../src/core/messages.js';
 import type { Family } from '../../src/core/model.js';
 import { EventQueue, type Ticket } from './event-queue.js';
@@ -72,6 +72,8 @@ export class VirtualWorld {
   engine: EngineUnderTest | null = null;
   /** when somebody last took our rules or tables away: until that is noticed probes may go astray */
   tamperedMs = Number.NEGATIVE_INFINITY;
+  /** routes that stood when the process last read the kernel */
+  seen: ReadonlySet<RouteState> = new Set();
   /** when the present process began */
   startedMs = 0;
   /** whether the daemon notices stalls itself; the engine must manage without */
@@ -155,6 +157,17 @@ export class VirtualWorld {
   /** The process stands still: everything for it waits, the world goes on. */
   stall(durationMs: number): void {
     this.#process.stall(durationMs);
+  }
+
+  /** The machine sleeps: what is under way is lost. The daemon sees it by its clocks before it handles anything else. */
+  suspend(durationMs: number): void {
+    const fromMs = this.nowMs;
+    this.prober.loseAll();
+    this.stall(durationMs);
+    this.#process.schedule(fromMs + durationMs, RANK_WORLD, () => {
+      this.#toldDueMs = this.#timerDueMs;
+      this.#handle({ type: 'stalled', fromMs, toMs: this.nowMs, cause: 'suspended' });
+    });
   }
 
   /** Somebody takes our rules or tables away. A process that stands still notices only when it goes on. */
@@ -325,6 +338,7 @@ export class VirtualWorld {
       this.#reading = null;
       this.#lastReadMs = this.nowMs;
       if (this.engine === null) return;
+      this.seen = new Set(this.kernel.state.routes);
       this.deliver({ type: 'kernel-seen', state: this.kernel.snapshotNow(this.engine.snapshotRequest()) });
     });
     this.#reading = { ticket, atMs };
