@@ -32,6 +32,9 @@ export interface RunOptions extends Places {
 
 /** No path may be there to probe, and an interface may come late: READY does not wait longer for a first probe. */
 const FIRST_PROBE_MS = 300;
+/** An uplink that does not answer keeps the log and the control socket waiting no longer than this. */
+const FIRST_VERDICT_MS = 300;
+const VERDICT_LOOK_MS = 10;
 /** The disk or nft may hang: the end waits this long for the last words. */
 const STOP_MS = 5_000;
 const LATE_MS = 2_000;
@@ -116,7 +119,9 @@ class Daemon {
     const watchdog = this.#feedWatchdog(assembly);
     this.#manager.ready(firstSentence(assembly));
     log.write('info', `ready after ${Math.round(performance.now())} ms`, { version: PROGRAM_VERSION, pid: process.pid });
-    // People come after packets: what serves them is loaded now.
+    // People come after packets: what serves them is loaded once the first answers are in. Loading blocks the loop for 100 ms and
+    // more; answers that lay unread meanwhile would look slow, and deadlines would be long for the next twenty probes.
+    await Promise.race([firstVerdicts(assembly), ended]);
     await log.open();
     await socket?.warmUp().catch((error: unknown) => log.write('error', `the control socket cannot answer: ${String(error)}`));
 
@@ -276,6 +281,12 @@ function needsRestart(before: Config, after: Config): string | null {
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}
+
+/** Resolves when every uplink has its first verdict, or after a while. */
+async function firstVerdicts({ engine }: Assembly): Promise<void> {
+  const untilMs = performance.now() + FIRST_VERDICT_MS;
+  while (!engine.settled() && performance.now() < untilMs) await pause(VERDICT_LOOK_MS);
 }
 
 /** Resolves when the work is done or the time is up. */
