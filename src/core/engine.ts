@@ -178,9 +178,11 @@ export class Engine {
     return { tables, sysctls: sysctlKeys([...new Set(interfaces)]), nft: ipv6 && this.#config.sysctls === 'set' };
   }
 
-  /** Whether every path that can be judged has its verdict. */
+  /** Whether every path that can be judged has its verdict, and everything asked of the kernel is known. */
   settled(): boolean {
-    return this.#keeper.state !== null && this.#paths.all().every((p) => p.verdict.health !== 'unknown');
+    const state = this.#keeper.state;
+    const known = state !== null && (state.nft !== null || !this.snapshotRequest().nft);
+    return known && this.#paths.all().every((p) => p.verdict.health !== 'unknown');
   }
 
   saved(): SavedState {

@@ -94,7 +94,7 @@ export interface KernelState {
   readonly neighbours: readonly NeighbourState[];
   /** value trimmed; null = the key does not exist (interface gone, IPv6 off) */
   readonly sysctls: Readonly<Record<string, string | null>>;
-  /** whether our nftables table stands, by its own content's fingerprint; null = nft was not asked */
+  /** whether our nftables table stands, by its own content's fingerprint; null = nft was not asked, or has not answered yet */
   readonly nft: NftState | null;
 }
 

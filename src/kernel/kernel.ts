@@ -7,6 +7,7 @@ import type {
   KernelChange,
   KernelOp,
   KernelState,
+  NftState,
   OpResult,
   RouteState,
   RuleState,
@@ -38,8 +39,16 @@ export class RtnlKernel implements Kernel {
   readonly #session = new RequestSession();
   #tables: ReadonlySet<number> = new Set();
   #watcher: ChangeWatcher | null = null;
+  #onChange: (change: KernelChange) => void = () => undefined;
+  /** as read or written last, for whoever watches; null = not known yet */
+  #nft: NftState | null = null;
+  #readingNft = false;
+  #nftWrites = 0;
 
-  /** Rejects with a KernelError. Everything but nft is read before the first await. */
+  /**
+   * Rejects with a KernelError. Everything but nft is read before the first await. nft is a process, and may take its time:
+   * whoever watches is told what is known of it (null at first), and of a change when it has been read beside.
+   */
   async snapshot(request: SnapshotRequest): Promise<KernelState> {
     this.#tables = new Set(request.tables);
     const links = this.#session.dump('link dump', encodeLinkDump, decodeLink);
@@ -54,7 +63,7 @@ export class RtnlKernel implements Kernel {
     const sysctls: Record<string, string | null> = {};
     for (const key of request.sysctls) sysctls[key] = readSysctl(key);
     const state = { links, addresses, routes, rules, neighbours, sysctls };
-    return { ...state, nft: request.nft ? await readNftTable() : null };
+    return { ...state, nft: request.nft ? await this.#nftState() : null };
   }
 
   async apply(ops: readonly KernelOp[]): Promise<readonly OpResult[]> {
@@ -62,10 +71,15 @@ export class RtnlKernel implements Kernel {
     for (const [index, op] of ops.entries()) {
       if (op.op !== 'nft-table') continue;
       try {
+        this.#nftWrites += 1;
         await writeNftTable(op.fingerprint, op.rules);
+        this.#nft = { fingerprint: op.rules === null ? 'absent' : op.fingerprint };
         results[index] = succeeded(op);
       } catch (error) {
         results[index] = failed(op, error);
+      } finally {
+        // Counted again: what was read meanwhile may have seen either.
+        this.#nftWrites += 1;
       }
     }
     return results.filter((result) => result !== null);
@@ -74,6 +88,7 @@ export class RtnlKernel implements Kernel {
   /** Throws a KernelError when the kernel refuses the subscription. Only one watcher: a second call takes the first's place. */
   watch(onChange: (change: KernelChange) => void): void {
     this.#watcher?.close();
+    this.#onChange = onChange;
     this.#watcher = new ChangeWatcher(() => this.#tables, onChange);
     this.#watcher.open();
   }
@@ -82,6 +97,24 @@ export class RtnlKernel implements Kernel {
     this.#watcher?.close();
     this.#watcher = null;
     this.#session.close();
+  }
+
+  #nftState(): NftState | null | Promise<NftState> {
+    if (this.#watcher === null) return readNftTable();
+    if (!this.#readingNft) void this.#readNftBeside();
+    return this.#nft;
+  }
+
+  async #readNftBeside(): Promise<void> {
+    this.#readingNft = true;
+    const writes = this.#nftWrites;
+    // What cannot be read counts as absent: writing it will tell why, and routes are not kept waiting.
+    const state = await readNftTable().catch((): NftState => this.#nft ?? { fingerprint: 'absent' });
+    this.#readingNft = false;
+    // Overtaken by a write of ours, it tells the past.
+    if (this.#watcher === null || writes !== this.#nftWrites || state.fingerprint === this.#nft?.fingerprint) return;
+    this.#nft = state;
+    this.#onChange({ what: new Set(), lost: false });
   }
 
   #attempt(op: Exclude<KernelOp, { op: 'nft-table' }>): OpResult {

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -121,6 +121,8 @@ export class Gateway {
   readonly configPath: string;
   readonly stateDir: string;
   readonly runDir: string;
+  /** programs that ours finds before those of the machine */
+  readonly #binDir: string;
   readonly #logPath: string;
   #daemon: Daemon | null = null;
 
@@ -131,6 +133,7 @@ export class Gateway {
     this.configPath = join(this.dir, 'backroute.yaml');
     this.stateDir = join(this.dir, 'state');
     this.runDir = join(this.dir, 'run');
+    this.#binDir = join(this.dir, 'bin');
     this.#logPath = join(this.dir, 'daemon.log');
     mkdirSync(this.dir, { recursive: true });
     this.configure(config);
@@ -147,7 +150,10 @@ export class Gateway {
   /** Starts the daemon; resolves when it serves its socket, which is after it has adopted the routes. */
   async start(): Promise<void> {
     const log = openSync(this.#logPath, 'a');
-    const child = this.lab.spawn('gateway', this.argv('run'), { stdio: ['ignore', log, log], env: environment() });
+    const child = this.lab.spawn('gateway', this.argv('run'), {
+      stdio: ['ignore', log, log],
+      env: this.#environment(),
+    });
     closeSync(log);
     const ended = new Promise<void>((resolve) => {
       child.once('exit', () => resolve());
@@ -197,7 +203,7 @@ export class Gateway {
 
   /** `backroute WORDS` in the gateway, to its end. */
   backroute(...words: readonly string[]): Promise<RunResult> {
-    return this.lab.exec('gateway', this.argv(...words), { check: false, env: environment() });
+    return this.lab.exec('gateway', this.argv(...words), { check: false, env: this.#environment() });
   }
 
   /** The same, which must succeed. @returns what it printed */
@@ -221,6 +227,16 @@ export class Gateway {
     } catch {
       return '';
     }
+  }
+
+  /** From now on nft takes so long before it does what it should, for our program alone. @returns how to end that */
+  slowNft(delayMs: number): () => void {
+    const flag = join(this.dir, 'slow-nft');
+    const script = `#!/bin/sh\nPATH=\${PATH#*:}\n[ -e ${flag} ] && sleep ${delayMs / 1000}\nexec nft "$@"\n`;
+    mkdirSync(this.#binDir, { recursive: true });
+    writeFileSync(join(this.#binDir, 'nft'), script, { mode: 0o755 });
+    writeFileSync(flag, '');
+    return () => rmSync(flag);
   }
 
   // ---- what the daemon says ------------------------------------------------------------------------------------------
@@ -315,12 +331,12 @@ export class Gateway {
       return false;
     }
   }
-}
 
-/** What runs the tests may itself be a service or have places of its own: the daemon here shall not speak in its name. */
-function environment(): NodeJS.ProcessEnv {
-  const kept = Object.entries(toolEnvironment()).filter(
-    ([name]) => !/^(NOTIFY_SOCKET|WATCHDOG_|BACKROUTE_|STATE_DIRECTORY|RUNTIME_DIRECTORY)/.test(name),
-  );
-  return Object.fromEntries(kept);
+  /** What runs the tests may itself be a service or have places of its own: the program here shall not speak in its name. */
+  #environment(): NodeJS.ProcessEnv {
+    const kept = Object.entries(toolEnvironment()).filter(
+      ([name]) => !/^(NOTIFY_SOCKET|WATCHDOG_|BACKROUTE_|STATE_DIRECTORY|RUNTIME_DIRECTORY)/.test(name),
+    );
+    return { ...Object.fromEntries(kept), PATH: `${this.#binDir}:${toolEnvironment().PATH}` };
+  }
 }

@@ -73,3 +73,17 @@ proof(
     assert.match(beside.stderr, /the daemon runs/);
   },
 );
+
+proof(
+  'once: whatever it has to set stands when it ends, nft included',
+  { topology: 'classic', config: quick('classic', { families: [4, 6] }), start: false },
+  async (gateway) => {
+    const endSlowness = gateway.slowNft(500);
+    await judge(gateway);
+    endSlowness();
+    assert.match((await gateway.lab.exec('gateway', ['nft', 'list', 'ruleset'])).stdout, /nd-redirect/);
+    const set = await gateway.footprint();
+    await judge(gateway);
+    assert.deepEqual(await gateway.footprint(), set, 'a second run finds nothing to do');
+  },
+);
