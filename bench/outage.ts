@@ -51,16 +51,18 @@ const CUT_LEAD_MS = 2;
 /** Rejects when the program never recovers from a failure: the runs after it would mean nothing. */
 export async function outageRuns(options: OutageOptions): Promise<OutageRun[]> {
   const { lab, intervalMs, runs, sendEveryMs = 5 } = options;
-  const meter = await lab.meter({ intervalMs: sendEveryMs, graceMs: GRACE_MS });
   const results: OutageRun[] = [];
   try {
     for (const [at, phaseMs] of evenPhases(runs, intervalMs).entries()) {
       options.progress(at);
+      // A client of its own for each run: one that keeps its beat through all of them, where probes and failures keep theirs too,
+      // would round every gap in the same direction.
+      const meter = await lab.meter({ intervalMs: sendEveryMs, graceMs: GRACE_MS });
       results.push(await outageRun(options, meter, phaseMs));
+      await meter.stop();
     }
   } finally {
     await lab.mend(first(lab).name);
-    await meter.stop();
   }
   return results;
 }
