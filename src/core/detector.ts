@@ -63,6 +63,8 @@ export class Detector {
   #reason: Reason = 'starting';
   #watching = false;
   #watch: Entry | null = null;
+  /** what it was doing when the process stopped; null = it is not suspended */
+  #suspended: { readonly state: DetectorState; readonly borne: boolean } | null = null;
   #lastRecheckMs = Number.NEGATIVE_INFINITY;
   #lastRecoveryMs = Number.NEGATIVE_INFINITY;
   #resolved: readonly Target[] | null = null;
@@ -83,6 +85,11 @@ export class Detector {
 
   get state(): DetectorState {
     return this.#state;
+  }
+
+  /** The process stopped and the kernel has not been read since: what it says is of before. */
+  get suspended(): boolean {
+    return this.#suspended !== null;
   }
 
   /** Send time of the first probe of the present silence. */
@@ -107,13 +114,14 @@ export class Detector {
   stop(): void {
     this.#interrupt();
     this.#outstanding.clear();
+    this.#suspended = null;
     this.#state = 'idle';
     this.#watching = false;
   }
 
   /** Something about the link, its addresses, routes or neighbours changed: ask at once. No verdict by itself. */
   recheck(nowMs: number): void {
-    if (this.#state !== 'answering' || nowMs - this.#lastRecheckMs < RECHECK_PAUSE_MS) return;
+    if (this.#suspended !== null || this.#state !== 'answering' || nowMs - this.#lastRecheckMs < RECHECK_PAUSE_MS) return;
     this.#lastRecheckMs = nowMs;
     this.#state = 'suspect';
     this.#startBurst('recheck', nowMs, nowMs);
@@ -125,26 +133,32 @@ export class Detector {
   }
 
   /**
-   * The process did not run: what was outstanding proves nothing. A running burst starts over, a silence being borne is
-   * counted from now, regular probes are spread anew.
+   * The process did not run: what was outstanding proves nothing. Nothing is asked until `resume`, since the kernel may have
+   * been changed meanwhile and a probe could take another way.
    */
-  voidOutstanding(nowMs: number): void {
-    if (this.#state === 'idle') return;
-    const before = this.#state;
-    const borne = this.#watching;
+  suspend(): void {
+    if (this.#state === 'idle' || this.#suspended !== null) return;
+    this.#suspended = { state: this.#state, borne: this.#watching };
     this.#interrupt();
-    if (before === 'answering' || before === 'suspect' || borne) {
+  }
+
+  /** A running burst starts over, a silence being borne is counted from now, regular probes are spread anew. */
+  resume(nowMs: number): void {
+    const former = this.#suspended;
+    if (former === null) return;
+    this.#suspended = null;
+    if (former.state === 'answering' || former.state === 'suspect' || former.borne) {
       this.#watching = false;
       this.#silentSinceMs = null;
       this.#state = 'suspect';
       this.#startBurst('recheck', nowMs, nowMs);
-    } else if (before === 'starting') {
+    } else if (former.state === 'starting') {
       this.#startBurst('start', nowMs, nowMs);
     } else {
       this.#state = 'silent';
     }
     this.#planRegular(nowMs);
-    if (before !== this.#state) this.#port.changed(nowMs);
+    if (former.state !== this.#state) this.#port.changed(nowMs);
   }
 
   /** @returns whether the probe was one of this path's */

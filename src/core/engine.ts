@@ -55,6 +55,8 @@ export class Engine {
   #steer = false;
   #save = false;
   #stopped = false;
+  /** the process did not run, and the kernel has not been read since */
+  #blind = false;
   /** what the last reading asked for */
   #requested = '';
   /** end of the last stall told */
@@ -135,6 +137,9 @@ export class Engine {
         break;
       case 'kernel-unreadable':
         this.#tell('kernel', 'error', `the kernel cannot be read: ${event.message}`);
+        // Better the last idea of it than none.
+        this.#blind = false;
+        this.#steer = true;
         break;
       case 'ops-applied':
         this.#opsApplied(event.results, now);
@@ -276,6 +281,7 @@ export class Engine {
   #kernelSeen(state: KernelState, lost: boolean, now: number): void {
     const before = this.#keeper.state;
     if (lost) this.#tell('kernel', 'notice', 'notifications of the kernel were lost: everything was read again');
+    this.#blind = false;
     this.#keeper.see(state);
     this.#paths.locate(state, now);
     this.#steer = true;
@@ -393,8 +399,10 @@ export class Engine {
     this.#record(stallRecord(cause, spanMs));
     for (const path of this.#paths.all()) {
       path.unwatched(spanMs);
-      path.detector.voidOutstanding(this.#now);
+      path.detector.suspend();
     }
+    // Others may have changed anything meanwhile: nothing is decided, changed or asked before the kernel has been read.
+    this.#blind = true;
     this.#readKernel();
     this.#choose = true;
   }
@@ -496,7 +504,7 @@ export class Engine {
   /** Chooses and plans as often as the one asks for the other, then hands out what has gathered. */
   #finish(): Effect[] {
     const now = this.#now;
-    for (let round = 0; round < 3 && !this.#stopped && (this.#choose || this.#plan); round += 1) {
+    for (let round = 0; round < 3 && !this.#stopped && !this.#blind && (this.#choose || this.#plan); round += 1) {
       if (this.#choose) {
         this.#choose = false;
         this.#chooseAll(now);
@@ -508,9 +516,10 @@ export class Engine {
         this.#steer = true;
       }
     }
-    if (this.#steer && !this.#stopped && !this.#keeper.applying) {
+    if (this.#steer && !this.#stopped && !this.#blind && !this.#keeper.applying) {
       this.#steer = false;
       this.#paths.steer((family, table) => this.#keeper.steered(family, table), now);
+      for (const path of this.#paths.all()) path.detector.resume(now);
     }
     if (this.#save) {
       this.#save = false;

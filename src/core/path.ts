@@ -186,7 +186,7 @@ export class Path {
   /** When a silence being borne will have lasted long enough; null while none is. */
   patienceEndsMs(): number | null {
     const silent = this.detector.state === 'silent' || this.detector.state === 'recovering';
-    if (!silent || this.verdict.health === 'down') return null;
+    if (!silent || this.detector.suspended || this.verdict.health === 'down') return null;
     return (this.detector.silentSinceMs ?? 0) + this.uplink.failAfterMs;
   }
 

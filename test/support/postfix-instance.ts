@@ -3,7 +3,7 @@
  * what is handed in through its relayhost. Root; call in a network of the test's own.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { searchPath } from '../../src/action/command.js';
@@ -64,12 +64,16 @@ export class PostfixInstance {
   }
 
   postconf(...words: string[]): string {
-    return this.run('postconf', ...words);
+    const output = this.run('postconf', ...words);
+    // Postfix does not read a file for two seconds after it was written.
+    const seconds = Date.now() / 1000 - 5;
+    for (const name of ['main.cf', 'master.cf']) utimesSync(join(this.config, name), seconds, seconds);
+    return output;
   }
 
   /** A parameter as it stands in main.cf; null = not set there. */
   setting(name: string): string | null {
-    return new RegExp(`^${name} =(.*)$`, 'm').exec(this.postconf('-n', name))?.[1]?.trim() ?? null;
+    return new RegExp(`^${name} =(.*)$`, 'm').exec(this.run('postconf', '-n', name))?.[1]?.trim() ?? null;
   }
 
   start(): void {

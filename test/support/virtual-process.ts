@@ -20,10 +20,6 @@ export class VirtualProcess {
     return this.#life;
   }
 
-  get stalledUntilMs(): number {
-    return this.#stalledUntilMs;
-  }
-
   get stalled(): boolean {
     return this.#now() < this.#stalledUntilMs;
   }

@@ -170,9 +170,9 @@ export class VirtualWorld {
     });
   }
 
-  /** Somebody takes our rules or tables away. A process that stands still notices only when it goes on. */
+  /** Somebody takes our rules or tables away. */
   tampered(): void {
-    this.tamperedMs = Math.max(this.nowMs, this.#process.stalledUntilMs);
+    this.tamperedMs = this.nowMs;
   }
 
   get stalled(): boolean {

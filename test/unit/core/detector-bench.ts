@@ -95,7 +95,8 @@ export class DetectorBench {
   /** The process stands still: answers wait to be read, then everything overdue comes at once, the stall told first. */
   stall(durationMs: number): void {
     this.now += durationMs;
-    this.detector.voidOutstanding(this.now);
+    this.detector.suspend();
+    this.detector.resume(this.now);
   }
 
   /** How many questions went out since `fromMs`. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Config, UplinkConfig } from '../../../src/core/config.js';
 import { Engine } from '../../../src/core/engine.js';
-import type { Effect, HistoryRecord, SavedState, Surroundings } from '../../../src/core/messages.js';
+import type { Effect, Event, HistoryRecord, SavedState, Surroundings } from '../../../src/core/messages.js';
 import { makeEngine, withDefault } from '../../support/story.js';
 import { classic, config, separate, type Topology } from '../../support/topology.js';
 import { VirtualWorld } from '../../support/virtual-world.js';
@@ -92,7 +92,7 @@ test('a restart without its saved state takes its own routes for its own, too', 
 // ---- stalls ----------------------------------------------------------------------------------------------------------
 
 /** An engine with its first effects carried out, and the time for which it wants to be called. */
-function settledEngine(): { engine: Engine; dueMs: number } {
+function settledEngine(): { engine: Engine; dueMs: number; seen: () => Event } {
   const topology = network();
   const engine = new Engine(topology.config, AROUND, null);
   let dueMs = Number.NaN;
@@ -106,7 +106,7 @@ function settledEngine(): { engine: Engine; dueMs: number } {
   );
   const ops = effects.flatMap((e) => (e.type === 'apply' ? e.ops : []));
   note(engine.handle({ type: 'ops-applied', results: topology.kernel.applyNow(ops) }, 1002));
-  return { engine, dueMs };
+  return { engine, dueMs, seen: () => ({ type: 'kernel-seen', state: topology.kernel.snapshotNow(engine.snapshotRequest()) }) };
 }
 
 const stallsIn = (effects: readonly Effect[]): number =>
@@ -159,7 +159,18 @@ test('after a stall the kernel is read anew and every uplink asked; a step of th
   const now = stalled.dueMs + 5_000;
   const effects = stalled.engine.handle({ type: 'timer' }, now);
   assert.ok(effects.some((e) => e.type === 'read-kernel'));
-  assert.ok(effects.some((e) => e.type === 'probe' && e.ask.path.key === 'fast/4'));
+  assert.deepEqual(
+    effects.filter((e) => e.type === 'probe' || e.type === 'apply'),
+    [],
+    'others may have changed anything meanwhile: nothing is asked or changed before the kernel has been read',
+  );
+  const forced = stalled.engine.handle({ type: 'command', command: { verb: 'force', uplink: 'backup' } }, now + 1);
+  assert.ok(!forced.some((e) => e.type === 'apply'));
+  const awake = stalled.engine.handle(stalled.seen(), now + 2);
+  assert.ok(
+    awake.some((e) => e.type === 'apply'),
+    'then the order is obeyed',
+  );
 
   const stepped = settledEngine();
   const clock = stepped.engine.handle({ type: 'stalled', fromMs: 1001, toMs: 1002, cause: 'clock-stepped' }, 1003);
