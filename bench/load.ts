@@ -2,7 +2,7 @@
  * What a running daemon costs and whether its judgement holds under load: CPU and memory from proc(5), lost samples and suspicions
  * from its own status and events.
  */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Daemon } from './ours.js';
 
@@ -20,9 +20,6 @@ export interface LoadRun {
   readonly suspicions: number;
   readonly healthChanges: number;
 }
-
-/** clock ticks of times(2); sysconf(_SC_CLK_TCK) is 100 on every Linux that Node runs on */
-const TICK_MS = 10;
 
 /** Watches for `totalMs` in `slices` parts. @param windowSamples as configured; null = lost samples are not counted */
 export async function watchLoad(
@@ -63,11 +60,13 @@ export async function watchLoad(
   };
 }
 
-/** User and system time of all threads. */
+/** Time on a CPU of all threads. From the scheduler in nanoseconds: the ticks of /proc/PID/stat are as long as a slice's whole work. */
 function processTimes(pid: number): { cpuMs: number; atMs: number } {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return { cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS, atMs: performance.now() };
+  const dir = `/proc/${pid}/task`;
+  const nanoseconds = readdirSync(dir).map((thread) =>
+    Number(readFileSync(`${dir}/${thread}/schedstat`, 'latin1').split(' ')[0]),
+  );
+  return { cpuMs: nanoseconds.reduce((sum, one) => sum + one, 0) / 1e6, atMs: performance.now() };
 }
 
 function memoryMb(pid: number, field: 'VmRSS' | 'VmHWM'): number {
