@@ -191,8 +191,33 @@ describe('kernel adapter', { skip: needsRoot }, () => {
     });
   }
 
-  test('rules with more than mark and table are never taken for ours', async () => {
-    for (const words of ['from 10.0.0.0/8', 'iif eth0', 'not fwmark 0x1', 'ipproto tcp dport 25', 'tos 0x10', 'uidrange 0-9']) {
+  for (const family of [4, 6] as const) {
+    test(`a destination bound to a table, for what this machine sends itself: IPv${family}`, async () => {
+      const destination = family === 4 ? '203.0.113.25/32' : '2001:db8:25::1/128';
+      const rule: RuleState = {
+        family,
+        priority: 5100,
+        table: 1000,
+        mark: 0,
+        mask: 0,
+        protocol: OURS,
+        destination,
+        incoming: 'lo',
+        other: false,
+      };
+      await must({ op: 'rule-add', rule });
+      assert.deepEqual(
+        (await read()).rules.filter((r) => r.family === family && r.priority === 5100),
+        [rule],
+      );
+      assert.equal((await one({ op: 'rule-add', rule })).errno, 'EEXIST');
+      await must({ op: 'rule-delete', rule });
+      assert.equal((await read()).rules.filter((r) => r.priority === 5100).length, 0);
+    });
+  }
+
+  test('rules with other selectors are never taken for ours', async () => {
+    for (const words of ['from 10.0.0.0/8', 'oif eth0', 'not fwmark 0x1', 'ipproto tcp dport 25', 'tos 0x10', 'uidrange 0-9']) {
       namespace.ip(`rule add ${words} table 1000 priority 6000`);
       const [rule] = (await read()).rules.filter((r) => r.priority === 6000);
       assert.equal(rule?.other, true, words);
