@@ -4,7 +4,7 @@
  * SASL_README. Knows no transaction.
  */
 import { randomBytes } from 'node:crypto';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RelayConfig, Smarthost } from '../../core/services.js';
@@ -20,6 +20,7 @@ const MAP_PREFIX = 'backroute_sasl_passwd.';
 const MAP_TYPE = 'texthash';
 /** What is deferred only when its session ends comes after the first flush. */
 const FLUSH_AGAIN_AFTER_MS = [1_000, 2_000, 4_000];
+const COOL_S = 3;
 
 /** Ends the connections of this machine to a smarthost whose uplink is dead. */
 export interface StuckSessions {
@@ -77,7 +78,10 @@ export class PostfixService implements Service {
     const pending = this.#pending;
     const forward = pending !== null && things[this.#thing('smtp_sasl_password_maps')]?.includes(pending.path) === true;
     // Before main.cf names it: whoever reads main.cf in between must find it.
-    if (forward) await replaceFile(pending.path, Buffer.from(pending.content), 0o600);
+    if (forward) {
+      await replaceFile(pending.path, Buffer.from(pending.content), 0o600);
+      await letCool(pending.path);
+    }
     for (const [directory, names] of byDirectory(Object.keys(things))) {
       const value = (name: string): string | null => things[inDirectory(directory, name)] ?? null;
       const set = names.filter((name) => value(name) !== null);
@@ -85,6 +89,7 @@ export class PostfixService implements Service {
       // One call, one rename of main.cf: smtp(8) reads it at each start, and must not find half of this.
       if (set.length > 0) await this.#postconf(directory, ['-e', ...set.map((name) => `${name}=${value(name)}`)]);
       if (unset.length > 0) await this.#postconf(directory, ['-X', ...unset]);
+      await letCool(join(directory, 'main.cf'));
       for (const name of names) done(inDirectory(directory, name));
     }
     // On the way back nobody names it any more.
@@ -250,6 +255,15 @@ function mapValue(relayhost: string, user: string, password: string): string {
 async function standsAs(path: string, content: string): Promise<boolean> {
   const found = await readSmall(path);
   return found !== null && found.toString('utf8') === content && ((await stat(path)).mode & 0o077) === 0;
+}
+
+/**
+ * Every program of Postfix waits until a file that it reads was last written two seconds ago, since it may be half written
+ * (dict_load_file_xt, dict_thash). These were renamed into place, and mail need not wait.
+ */
+async function letCool(path: string): Promise<void> {
+  const seconds = Date.now() / 1000 - COOL_S;
+  await utimes(path, seconds, seconds).catch(() => undefined);
 }
 
 function inDirectory(directory: string, name: string): string {

@@ -8,21 +8,13 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { commandFailure, runCommand } from '../../../src/action/command.js';
 import { until } from '../../../src/lab/until.js';
+import { isRunning } from '../../support/is-running.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'backroute-command-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Scripts are for the tests' convenience: what is under test starts programs. */
 const shell = (script: string): string[] => ['sh', '-c', script];
-
-function isRunning(pid: number): boolean {
-  try {
-    // A zombie has ended, whoever may reap it.
-    return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
-  } catch {
-    return false;
-  }
-}
 
 async function pidIn(path: string): Promise<number> {
   assert.ok(await until(() => existsSync(path) && readFileSync(path, 'utf8').endsWith('\n'), 5_000), `a process id in ${path}`);
