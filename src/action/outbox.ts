@@ -356,6 +356,8 @@ export class Outbox {
     this.#cancelRetry?.();
     this.#cancelRetry = null;
     if (this.#unwritten.length > 0 || this.#lingering.size > 0) this.#write();
+    // Nothing waits for the disk any more; the next message will show how it is.
+    else if (this.#writing === null) this.#diskTrouble = null;
   }
 
   async #remove(entry: Entry): Promise<void> {

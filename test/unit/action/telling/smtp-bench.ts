@@ -92,13 +92,15 @@ export async function rawServer(
     sockets.add(socket);
     socket.on('error', () => undefined);
     const say = (line: string): void => {
+      // What had arrived before the cut is not heard any more.
+      if (socket.destroyed) return;
       const reply = answer(line, mine);
       if (reply === 'cut') socket.destroy();
       else if (reply !== null) socket.write(`${reply}\r\n`);
     };
     say('(connected)');
     createInterface({ input: socket }).on('line', (line) => {
-      lines.push(line);
+      if (!socket.destroyed) lines.push(line);
       say(line);
     });
   });
