@@ -4,8 +4,10 @@
  */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PROGRAM_VERSION } from '../api/version.js';
 import { loadConfig } from '../config/load.js';
 import { formatProblem, formatProblems } from '../config/problem.js';
+import type { FollowOutcome } from '../core/action.js';
 import type { Config } from '../core/config.js';
 import { Engine } from '../core/engine.js';
 import type { Kernel, OpResult } from '../core/kernel.js';
@@ -19,11 +21,12 @@ import { type FileLock, lockFile, lockHolder } from '../kernel/lock.js';
 import { kernelSockets } from '../kernel/sockets.js';
 import { createProber } from '../probe/prober.js';
 import { realClock } from './clock.js';
-import { DryRunKernel, DryRunProber } from './dry-run.js';
+import { DryRunFollowing, DryRunKernel, DryRunProber } from './dry-run.js';
 import { createLog, type Log } from './log.js';
 import { Loop } from './loop.js';
 import { systemLookup } from './name-resolver.js';
 import { Recorder } from './recorder.js';
+import { Services } from './services.js';
 import { StartError } from './start-error.js';
 
 export interface Places {
@@ -108,6 +111,8 @@ export interface Assembly {
   readonly recorder: Recorder;
   readonly journal: EventJournal | null;
   readonly prober: Prober;
+  /** null in a dry run */
+  readonly services: Services | null;
   /** Resolves when the state as it is now is on disk, or the disk refused it (which is told). */
   readonly kept: () => Promise<void>;
   /** Resolves with the first probe asked. */
@@ -120,6 +125,7 @@ export interface Assembly {
 export interface AssemblyOptions {
   readonly config: Config;
   readonly stateDir: string;
+  readonly runDir: string;
   readonly dryRun: boolean;
   /** The program fails again and again and should end. */
   readonly onFatal: (error: unknown) => void;
@@ -127,7 +133,7 @@ export interface AssemblyOptions {
 
 /** @throws StartError when the kernel cannot be spoken to */
 export async function assemble(options: AssemblyOptions): Promise<Assembly> {
-  const { config, stateDir, dryRun, onFatal } = options;
+  const { config, stateDir, runDir, dryRun, onFatal } = options;
   const log = createLog(1, dryRun ? true : null);
   const tellDisk = (what: string) => (message: string | null) =>
     message === null
@@ -150,6 +156,19 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
   const probing = new Promise<void>((resolve) => {
     onProbe = resolve;
   });
+  const onOutcome = (outcome: FollowOutcome): void => loop.post({ type: 'follow-finished', outcome });
+  const services = dryRun
+    ? null
+    : new Services(config.services, {
+        stateDir,
+        helperPath: helperSocket(runDir),
+        version: PROGRAM_VERSION,
+        clock: realClock,
+        random: Math.random,
+        log,
+        view: () => engine.view(performance.now()),
+        onOutcome,
+      });
   const loop = new Loop({
     engine,
     kernel: first.kernel,
@@ -164,6 +183,7 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     },
     clock: realClock,
     lookup: systemLookup,
+    following: services ?? new DryRunFollowing((line) => log.write('notice', line), onOutcome),
     store,
     record: (record) => recorder.record(record),
     onTrouble: (doing, error) =>
@@ -185,11 +205,13 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     recorder,
     journal,
     prober,
+    services,
     kept: () => store.flushed(),
     probing,
     firstResults: first.results,
     async close() {
       prober.close();
+      await services?.close();
       await first.kernel.close();
       await recorder.close();
       await journal?.close();
@@ -227,6 +249,11 @@ function observed(kernel: Kernel): { kernel: Kernel; results: Promise<readonly O
       close: () => kernel.close(),
     },
   };
+}
+
+/** Where the root helper of a daemon with this run directory listens: beside it, since that one belongs to the daemon. */
+export function helperSocket(runDir: string): string {
+  return join(`${runDir.replace(/\/+$/, '')}-helper`, 'helper.sock');
 }
 
 /** With other numbers the objects of the last run would be nobody's: they have to be taken away under their own first. */

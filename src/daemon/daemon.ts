@@ -83,13 +83,14 @@ class Daemon {
   }
 
   async run(socketPath: string): Promise<ExitCode> {
-    const { dryRun, stateDir } = this.#options;
+    const { dryRun, stateDir, runDir } = this.#options;
     const ended = new Promise<ExitCode>((resolve) => {
       this.#end = resolve;
     });
     const assembly = await assemble({
       config: this.#config,
       stateDir,
+      runDir,
       dryRun,
       onFatal: (error) => {
         assembly.log.write('error', `too many internal errors, ending so that a fresh start adopts the routes: ${String(error)}`);
@@ -123,6 +124,7 @@ class Daemon {
     // more; answers that lay unread meanwhile would look slow, and deadlines would be long for the next twenty probes.
     await Promise.race([firstVerdicts(assembly), ended]);
     await log.open();
+    await assembly.services?.start().catch((error: unknown) => log.write('error', `services cannot follow: ${String(error)}`));
     await socket?.warmUp().catch((error: unknown) => log.write('error', `the control socket cannot answer: ${String(error)}`));
 
     const code = await ended;
@@ -186,8 +188,11 @@ class Daemon {
   }
 
   #backend(assembly: Assembly): ApiBackend {
-    const { loop, engine, recorder, journal, kept } = assembly;
-    const view = (): StatusView => ({ ...engine.view(performance.now()), dryRun: this.#options.dryRun });
+    const { loop, engine, recorder, journal, kept, services } = assembly;
+    const view = (): StatusView => {
+      const now = engine.view(performance.now());
+      return { ...now, dryRun: this.#options.dryRun, problems: [...now.problems, ...(services?.problems() ?? [])] };
+    };
     return {
       view,
       health: (): HealthView => {
@@ -227,6 +232,7 @@ class Daemon {
       this.#config = config;
       for (const warning of warnings) log.write('warning', warning);
       const details = loop.ask({ type: 'config-reloaded', config }).map(describeRecord);
+      assembly.services?.reload(config.services);
       if (!this.#options.dryRun) recorder.writeTextTo(config.log);
       return { ok: true, text: `${this.#options.configPath} is in force`, details: [...warnings, ...details] };
     } catch (error) {

@@ -2,12 +2,14 @@
  * `run --dry-run`: a kernel that is read but never changed, and probes that go where they can go without our rules.
  * What would have been changed is printed once and from then on believed to be there, or the engine would repair for ever.
  */
+import type { FollowAsk, FollowOutcome, Notice } from '../core/action.js';
 import type { KernelNumbers } from '../core/config.js';
 import type { Kernel, KernelChange, KernelOp, KernelState, OpResult, RouteState, SnapshotRequest } from '../core/kernel.js';
 import { applyOp } from '../core/kernel-model.js';
 import type { Family } from '../core/model.js';
 import { describeOp } from '../core/op-text.js';
 import type { ProbeAsk, Prober } from '../core/probe.js';
+import type { Following } from './services.js';
 
 const MAIN_TABLE = 254;
 /** Replayed over each snapshot; one per object, so a long run does not grow. */
@@ -141,5 +143,35 @@ export class DryRunProber implements Prober {
 
   close(): void {
     this.#prober.close();
+  }
+}
+
+/** Tells what services would be made to do and what people would be told; carries nothing out, and says that all went well. */
+export class DryRunFollowing implements Following {
+  readonly #told: (text: string) => void;
+  readonly #onOutcome: (outcome: FollowOutcome) => void;
+
+  constructor(told: (text: string) => void, onOutcome: (outcome: FollowOutcome) => void) {
+    this.#told = told;
+    this.#onOutcome = onOutcome;
+  }
+
+  follow(ask: FollowAsk): void {
+    void this.#describe(ask);
+  }
+
+  cancel(): void {
+    // Nothing runs.
+  }
+
+  notify(notice: Notice): void {
+    this.#told(`would tell: ${notice.subject}`);
+  }
+
+  async #describe(ask: FollowAsk): Promise<void> {
+    const { FollowRunner } = await import('../action/follow-runner.js');
+    const runner = new FollowRunner({ stateDirectory: '/nonexistent' }, () => undefined);
+    for (const line of await runner.describe(ask)) this.#told(line);
+    this.#onOutcome({ run: ask.run, ok: true, changed: false, rolledBack: null, superseded: false, text: 'a dry run' });
   }
 }

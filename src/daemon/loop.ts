@@ -2,6 +2,7 @@
  * The single writer: events in, one at a time, through the engine; effects out, in order. Owns the one timer and the sound
  * judgement of time. It decides nothing, and waits for nobody: not for disk, names, log or clients.
  */
+import type { FollowAsk, Notice } from '../core/action.js';
 import type { Kernel, KernelOp, SnapshotRequest } from '../core/kernel.js';
 import type { Effect, Event, HistoryRecord, SavedState } from '../core/messages.js';
 import type { ProbeOutcome, Prober } from '../core/probe.js';
@@ -24,6 +25,8 @@ export interface LoopParts {
   readonly prober: Prober;
   readonly clock: Clock;
   readonly lookup: Lookup;
+  /** what follows a switch; each call returns at once */
+  readonly following: { follow(ask: FollowAsk): void; cancel(run: number): void; notify(notice: Notice): void };
   readonly store: { save(saved: SavedState): void; flushed(): Promise<void> };
   /** Must neither throw nor wait; if it throws all the same, the record is lost and routing goes on. */
   readonly record: (record: HistoryRecord) => void;
@@ -221,6 +224,15 @@ export class Loop {
           break;
         case 'resolve':
           this.#names.resolve(effect.name, effect.family);
+          break;
+        case 'follow':
+          this.#parts.following.follow(effect.ask);
+          break;
+        case 'cancel-follow':
+          this.#parts.following.cancel(effect.run);
+          break;
+        case 'notify':
+          this.#parts.following.notify(effect.notice);
           break;
         case 'record':
           this.#records?.push(effect.record);

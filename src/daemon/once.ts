@@ -43,7 +43,7 @@ export async function runOnce(places: Places): Promise<OnceResult> {
   try {
     const memoryPath = join(places.stateDir, MEMORY_FILE);
     const memory = await readMemory(memoryPath);
-    const result = await judgeOnce(patientAcrossRuns(config, memory, Date.now()), places.stateDir, warnings);
+    const result = await judgeOnce(patientAcrossRuns(config, memory, Date.now()), places, warnings);
     if (result.view !== null) await writeAtomically(memoryPath, `${JSON.stringify(remember(memory, result.view))}\n`);
     return result;
   } finally {
@@ -51,11 +51,12 @@ export async function runOnce(places: Places): Promise<OnceResult> {
   }
 }
 
-async function judgeOnce(config: Config, stateDir: string, warnings: readonly string[]): Promise<OnceResult> {
+async function judgeOnce(config: Config, { stateDir, runDir }: Places, warnings: readonly string[]): Promise<OnceResult> {
   let fatal: unknown = null;
   const assembly = await assemble({
     config,
     stateDir,
+    runDir,
     dryRun: false,
     onFatal: (error) => {
       fatal = error;

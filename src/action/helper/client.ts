@@ -4,7 +4,7 @@
  */
 import { connect, type Socket } from 'node:net';
 import type { FollowAsk, FollowOutcome, Notice } from '../../core/action.js';
-import { type Answer, LineReader, parseAnswer, type Request } from './protocol.js';
+import { type Answer, type Facts, LineReader, parseAnswer, type Request } from './protocol.js';
 
 /** Beyond a follower's own time limit: the helper's answer may have got lost with it. */
 const GRACE_MS = 30_000;
@@ -14,6 +14,8 @@ const MAX_WAITING = 100;
 
 export interface HelperClientOptions {
   readonly path: string;
+  /** what the helper has to know of the uplinks, at the moment of asking */
+  readonly facts: () => Facts;
   readonly onOutcome: (outcome: FollowOutcome) => void;
   readonly onLog: (severity: 'info' | 'warning' | 'error', text: string) => void;
 }
@@ -42,7 +44,7 @@ export class HelperClient {
     );
     timer.unref();
     this.#runs.set(ask.run, { ask, timer });
-    this.#send({ type: 'follow', run: ask.run, follower: ask.follower.name, uplink: ask.uplink });
+    this.#send({ type: 'follow', run: ask.run, follower: ask.follower.name, uplink: ask.uplink, facts: this.#options.facts() });
   }
 
   cancel(run: number): void {

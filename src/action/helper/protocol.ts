@@ -5,8 +5,15 @@
  */
 import type { FollowOutcome, Notice } from '../../core/action.js';
 
+/** What only the daemon knows of the uplinks. */
+export interface Facts {
+  /** uplinks that work now: sessions through these are left to end by themselves */
+  readonly works: readonly string[];
+  readonly interfaces: Readonly<Record<string, string>>;
+}
+
 export type Request =
-  | { readonly type: 'follow'; readonly run: number; readonly follower: string; readonly uplink: string }
+  | { readonly type: 'follow'; readonly run: number; readonly follower: string; readonly uplink: string; readonly facts: Facts }
   | { readonly type: 'cancel'; readonly run: number }
   | { readonly type: 'hooks'; readonly notice: Notice };
 
@@ -39,9 +46,10 @@ export function parseRequest(line: string): Request | null {
     return null;
   }
   if (!isObject(value)) return null;
-  const { type, run, follower, uplink, notice } = value;
-  if (type === 'follow' && isRun(run) && typeof follower === 'string' && typeof uplink === 'string')
-    return { type, run, follower, uplink };
+  const { type, run, follower, uplink, notice, facts } = value;
+  if (type === 'follow' && isRun(run) && typeof follower === 'string' && typeof uplink === 'string' && isFacts(facts)) {
+    return { type, run, follower, uplink, facts };
+  }
   if (type === 'cancel' && isRun(run)) return { type, run };
   if (type === 'hooks' && isNotice(notice)) return { type, notice };
   return null;
@@ -77,6 +85,13 @@ export function parseAnswer(line: string): Answer | null {
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isFacts(value: unknown): value is Facts {
+  if (!isObject(value) || !Array.isArray(value.works) || !isObject(value.interfaces)) return false;
+  const words = [...value.works, ...Object.values(value.interfaces)];
+  // An interface's name goes into an argument list: nothing but a name may stand there.
+  return words.every((word) => typeof word === 'string' && /^[A-Za-z0-9_.:-]{1,64}$/.test(word) && !word.startsWith('-'));
 }
 
 function isRun(value: unknown): value is number {

@@ -7,7 +7,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { FollowAsk, FollowOutcome, Notice } from '../../core/action.js';
 import type { ServicesConfig } from '../../core/services.js';
-import { type Answer, LineReader, parseRequest, type Request } from './protocol.js';
+import { type Answer, type Facts, LineReader, parseRequest, type Request } from './protocol.js';
 
 export interface HelperParts {
   /** the socket's path */
@@ -16,7 +16,7 @@ export interface HelperParts {
   readonly gid: number | null;
   /** The configuration as it is on disk now. @throws with the reason in words when it does not validate */
   readonly load: () => Promise<ServicesConfig>;
-  follow(ask: FollowAsk): void;
+  follow(ask: FollowAsk, facts: Facts): void;
   cancel(run: number): void;
   hooks(services: ServicesConfig, notice: Notice): void;
 }
@@ -68,7 +68,7 @@ export async function serveHelper(parts: HelperParts): Promise<Helper> {
     const run = nextRun;
     nextRun += 1;
     owners.set(run, { socket, run: request.run });
-    parts.follow({ run, follower, uplink: request.uplink });
+    parts.follow({ run, follower, uplink: request.uplink }, request.facts);
   };
 
   const server = createServer((socket) => {

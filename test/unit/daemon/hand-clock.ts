@@ -122,6 +122,11 @@ export function bench(answer: (event: Event | null, now: number) => readonly Eff
     kernel: applying,
     prober,
     clock,
+    following: {
+      follow: (ask) => done.push(`follow ${ask.follower.name} ${ask.uplink}`),
+      cancel: (run) => done.push(`cancel ${run}`),
+      notify: (notice) => done.push(`notify ${notice.subject}`),
+    },
     lookup: () => new Promise(() => undefined),
     store: {
       save: (_saved: SavedState) => {
