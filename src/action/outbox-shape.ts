@@ -1,8 +1,21 @@
 /**
- * Whether what a file holds is a message, as far as delivering it must not throw. Files may be cut, edited, or from another
- * version. Knows no file.
+ * What a file of the outbox holds, and whether it does, as far as delivering it must not throw. Files may be cut, edited, or
+ * from another version. Knows no file.
  */
-import type { StoredMessage } from './outbox-store.js';
+import type { Notice } from '../core/action.js';
+
+/** What one file holds. No secrets: channels are named, not described. */
+export interface StoredMessage {
+  readonly version: 1;
+  readonly channel: string;
+  /** Unix ms at which it was put here: its age counts from then */
+  readonly queuedWallMs: number;
+  /** recipients that have it already */
+  readonly served: readonly string[];
+  readonly notice: Notice;
+  /** only in the folder of refused ones */
+  readonly refused?: { readonly wallMs: number; readonly text: string };
+}
 
 export function isStoredMessage(value: unknown): value is StoredMessage {
   return (

@@ -5,8 +5,7 @@
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Notice } from '../core/action.js';
-import { isStoredMessage } from './outbox-shape.js';
+import { isStoredMessage, type StoredMessage } from './outbox-shape.js';
 
 export const OUTBOX_FOLDER = 'outbox';
 const REFUSED_FOLDER = 'refused';
@@ -16,19 +15,6 @@ const DAMAGED = /^\d{12}\.json\.damaged$/;
 export const MAX_MESSAGE_BYTES = 256 * 1024;
 const MAX_REFUSED = 100;
 const MAX_DAMAGED = 20;
-
-/** What one file holds. No secrets: channels are named, not described. */
-export interface StoredMessage {
-  readonly version: 1;
-  readonly channel: string;
-  /** Unix ms at which it was put here: its age counts from then */
-  readonly queuedWallMs: number;
-  /** recipients that have it already */
-  readonly served: readonly string[];
-  readonly notice: Notice;
-  /** only in the folder of refused ones */
-  readonly refused?: { readonly wallMs: number; readonly text: string };
-}
 
 export interface Found {
   readonly sequence: number;

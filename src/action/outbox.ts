@@ -7,7 +7,8 @@ import type { Notice } from '../core/action.js';
 import { formatDuration } from '../core/describe.js';
 import type { ChannelConfig } from '../core/services.js';
 import { type Entry, Lane, type LaneKeeper, type LaneParts, type OutboxClock } from './outbox-lane.js';
-import { type Contents, type Found, MAX_MESSAGE_BYTES, OutboxStore, type StoredMessage, serialize } from './outbox-store.js';
+import type { StoredMessage } from './outbox-shape.js';
+import { type Contents, type Found, MAX_MESSAGE_BYTES, OutboxStore, serialize } from './outbox-store.js';
 import type { Deliver, Verdict } from './verdict.js';
 
 const MAX_MESSAGES = 1000;
