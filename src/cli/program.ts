@@ -51,6 +51,13 @@ export function createProgram(io: Io, environment: NodeJS.ProcessEnv, done: (exi
       const { check } = await import('./verbs/check.js');
       await check(places(options), options, io);
     });
+  verb('import', 'read an old switching script and print the config it amounts to; nothing of it is run')
+    .argument('<file...>', 'the script; also its line of cron and its route.conf')
+    .option('--write', 'write it to --config, if there is none yet')
+    .action(async (files: string[], options: PlaceOptions & { write?: boolean }) => {
+      const { importScript } = await import('./verbs/import.js');
+      await importScript(places(options), files, options, io);
+    });
   verb('status', 'what is active, why and since when')
     .option('--json', 'for programs')
     .option('--watch', 'again every second')
