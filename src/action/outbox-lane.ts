@@ -57,6 +57,8 @@ export interface LaneParts {
   readonly orphanMaxAgeMs: number;
 }
 
+/** A switch lets a refused login be tried again after this at the earliest. */
+const CREDENTIALS_KICK_MS = 60_000;
 /** Node's timers hold 31 bits; the expiry is looked at again long before. */
 const LONGEST_SLEEP_MS = 3_600_000;
 
@@ -68,6 +70,7 @@ export class Lane {
   #bytes = 0;
   #failures = 0;
   #notBeforeMs = 0;
+  #failedMs = 0;
   #lastFailure: Verdict | null = null;
   #running: { readonly done: Promise<void>; readonly hurry: AbortController; readonly stop: AbortController } | null = null;
   #kicked = false;
@@ -121,16 +124,21 @@ export class Lane {
     this.#bytes -= entry.bytes;
   }
 
-  /** Another configuration may cure what failed. */
+  /** Another configuration may cure whatever failed. */
   configure(channel: ChannelConfig | null): void {
     this.#channel = channel;
-    this.kick();
+    this.#tryFrom(0);
   }
 
-  /** Try at once: the way out has changed. */
+  /** Try at once: the way out has changed. A refused login is no matter of the way, and flapping must not lock the account. */
   kick(): void {
+    const refused = this.#lastFailure?.kind === 'credentials';
+    this.#tryFrom(refused ? Math.min(this.#notBeforeMs, this.#failedMs + CREDENTIALS_KICK_MS) : 0);
+  }
+
+  #tryFrom(notBeforeMs: number): void {
     this.#failures = 0;
-    this.#notBeforeMs = 0;
+    this.#notBeforeMs = notBeforeMs;
     if (this.#running !== null) {
       this.#kicked = true;
       this.#running.hurry.abort();
@@ -237,8 +245,9 @@ export class Lane {
     const slow = verdict.kind === 'credentials' ? jittered(CREDENTIALS_WAIT_MS, random) : 0;
     const asked = verdict.kind === 'retry' ? Math.min(LONGEST_SLEEP_MS, verdict.afterMs ?? 0) : 0;
     const waitMs = Math.max(slow, asked, backoffMs(this.#failures, random));
+    this.#failedMs = clock.now();
     // Kicked meanwhile: what failed was asked over the old way out.
-    this.#notBeforeMs = this.#kicked ? 0 : clock.now() + waitMs;
+    this.#notBeforeMs = this.#kicked && verdict.kind !== 'credentials' ? 0 : clock.now() + waitMs;
     if (this.#kicked) this.#failures = 0;
     const first = this.#lastFailure === null || this.#lastFailure.kind !== verdict.kind;
     this.#lastFailure = verdict;

@@ -152,6 +152,12 @@ test('a refused login is told first, tried slowly, and at once after a reload', 
   bench.clock.advance(599_000);
   await until(() => bench.ids().filter((id) => id === 'a').length === 2, 'the other one tried again');
   assert.equal(tries(), 1);
+  outbox.kick();
+  await until(() => tries() === 2, 'a try after a switch');
+  outbox.kick();
+  outbox.kick();
+  await until(() => bench.ids().filter((id) => id === 'a').length >= 4, 'the other one kicked');
+  assert.equal(tries(), 2, 'but not with every switch of a flapping line');
   bench.answer = () => ({ kind: 'delivered', text: 'ok' });
   outbox.reload(bench.channels);
   await until(() => bench.told('delivered').length === 2, 'delivery after the cure');

@@ -138,6 +138,10 @@ test('a broker that restarts without memory gets everything again, as it then is
   const second = await Listener.open(t, mosquitto.url);
   await until(() => second.last('backroute/active/4') === 'backup', 'the later state');
   await until(() => second.last('backroute/availability') === 'online', 'online');
+  await until(
+    () => second.heard.filter(({ topic }) => topic.startsWith('homeassistant/')).length === 7,
+    'also what is as it was',
+  );
   assert.equal(one.problem(), null);
 });
 
