@@ -4,7 +4,7 @@
  */
 import { type LinkProfile, perfectLink } from './emulator.js';
 
-export type TopologyName = 'classic' | 'two-nic' | 'three-uplinks';
+export type TopologyName = 'classic' | 'two-nic' | 'three-uplinks' | 'office';
 
 export interface InterfaceSpec {
   readonly name: string;
@@ -43,6 +43,8 @@ export interface UplinkSpec {
   /** addresses inside the provider that no other uplink reaches */
   readonly privateTarget4: string;
   readonly privateTarget6: string;
+  /** where the provider's mail server is to listen, reached through the other uplinks too; null = it has none */
+  readonly smarthost4: string | null;
   /** the emulated link; `out` is towards the provider */
   readonly out: LinkProfile;
   readonly in: LinkProfile;
@@ -60,6 +62,8 @@ export interface Topology {
 /** Where the world is: on the loopback of `internet`, reached through every provider. */
 export const SERVER4 = '198.51.100.10';
 export const SERVER6 = '2001:db8:ffff::10';
+/** Lab `office`: where the administrator's mailbox is to listen, beyond the providers. */
+export const MAILBOX4 = '198.51.100.25';
 const ANYCAST = ['1.1.1.1', '8.8.8.8', '9.9.9.9', '2606:4700:4700::1111', '2001:4860:4860::8888', '2620:fe::9'];
 
 export const CLIENT4 = '192.168.1.10';
@@ -110,6 +114,7 @@ function provider(uplink: { name: string; delayMs: number }, k: number) {
       upstream6: `2001:db8:${k + 1}::1`,
       privateTarget4: `100.64.${k}.1`,
       privateTarget6: `2001:db8:c${k}::1`,
+      smarthost4: null,
       out: profile,
       in: profile,
     },
@@ -210,11 +215,39 @@ function oneNicEach(name: TopologyName, count: number): Topology {
   return { name, summary: `a gateway with ${count} WAN interfaces, one per router; it does NAT itself`, nodes, bridges, uplinks };
 }
 
+/** The classic network with addresses for mail servers. Who uses it starts the servers. */
+function office(): Topology {
+  const { nodes, uplinks, ...classicOne } = classic();
+  const hosts = uplinks.map((uplink, k) => ({ uplink, smarthost4: `212.254.${k}.25`, core: `203.0.113.${4 * k + 2}` }));
+  const isps = hosts.map(({ uplink, smarthost4 }) => [
+    uplink.isp,
+    withMore(nodes[uplink.isp], { loopback: [`${smarthost4}/32`], routes: [] }),
+  ]);
+  const routes = hosts.map(({ uplink, smarthost4, core }) => `${smarthost4}/32 via ${core} dev ${uplink.isp}`);
+  return {
+    ...classicOne,
+    name: 'office',
+    summary: 'the classic network, with addresses for a mail server at each provider and a mailbox beyond',
+    nodes: {
+      ...nodes,
+      ...Object.fromEntries(isps),
+      internet: withMore(nodes.internet, { loopback: [`${MAILBOX4}/32`], routes }),
+    },
+    uplinks: hosts.map(({ uplink, smarthost4 }) => ({ ...uplink, smarthost4 })),
+  };
+}
+
+function withMore(node: NodeSpec | undefined, more: Pick<NodeSpec, 'loopback' | 'routes'>): NodeSpec {
+  if (node === undefined) throw new Error('no such node');
+  return { ...node, loopback: [...node.loopback, ...more.loopback], routes: [...node.routes, ...more.routes] };
+}
+
 /** The networks that can be built, by name. */
 export const topologies: Readonly<Record<TopologyName, Topology>> = {
   classic: classic(),
   'two-nic': oneNicEach('two-nic', 2),
   'three-uplinks': oneNicEach('three-uplinks', 3),
+  office: office(),
 };
 
 export function isTopologyName(name: string): name is TopologyName {

@@ -22,7 +22,7 @@ export function addLab(program: Command, io: Io, done: (exitCode: number) => voi
     });
   select(lab.command('up'))
     .description('build a lab that stays until `lab down`')
-    .argument('[topology]', 'classic, two-nic or three-uplinks', 'classic')
+    .argument('[topology]', 'classic, two-nic, three-uplinks or office', 'classic')
     .option('--link <options...>', 'options of an emulated link, as fast:delay=30ms,loss=1%', [])
     .action(async (topology: string, options: { name?: string; stateDir?: string; link: string[] }) => {
       await act(async (commands) => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { cableCommands, linkEnds, namespacesOf, nodeScript, SWITCH, switchPorts } from '../../../src/lab/plan.js';
-import { topologies } from '../../../src/lab/topologies.js';
+import { MAILBOX4, topologies } from '../../../src/lab/topologies.js';
 
 for (const topology of Object.values(topologies)) {
   const namespaces = namespacesOf(topology, 'br-x');
@@ -67,4 +67,15 @@ test('the gateway does the NAT where it owns the WAN interfaces, never in classi
   assert.doesNotMatch(nodeScript(topologies.classic, 'gateway'), /masquerade/);
   assert.match(nodeScript(topologies['two-nic'], 'gateway'), /oifname \{ "wan1", "wan2" \} masquerade/);
   assert.match(nodeScript(topologies['three-uplinks'], 'gateway'), /oifname \{ "wan1", "wan2", "wan3" \} masquerade/);
+});
+
+test('an office has a mail server at each provider and knows the way to it; the administrator has a mailbox beyond', () => {
+  for (const uplink of topologies.office.uplinks) {
+    assert.ok(nodeScript(topologies.office, uplink.isp).includes(`addr add ${uplink.smarthost4}/32 dev lo`));
+    assert.match(
+      nodeScript(topologies.office, 'internet'),
+      new RegExp(`route add ${uplink.smarthost4}/32 via .* dev ${uplink.isp}$`, 'm'),
+    );
+  }
+  assert.ok(nodeScript(topologies.office, 'internet').includes(`addr add ${MAILBOX4}/32 dev lo`));
 });
