@@ -92,7 +92,7 @@ export function yamlText(found: OldWay, files: readonly string[]): { readonly te
   lines.push(...uplinkLines(found, 'fast'));
   if (!same) lines.push(...uplinkLines(found, 'backup'));
   const uplinks = SIDES.filter((side) => facts.gateway[side] !== null && !(same && side === 'backup'));
-  if (facts.log !== null) lines.push(`log: ${scalar(facts.log.value)}`);
+  if (facts.log !== null) lines.push(...logLines(facts.log.value));
   const relay = relayLines(found, uplinks);
   lines.push(...mailLines(found), ...followLines(found, uplinks, relay.length > 0), ...relay);
   lines.push(...leftLines(found, files));
@@ -146,6 +146,11 @@ function targetAdvice(found: OldWay, side: Side): string[] {
     lines.push(...wrapped('This one serves both if it answers from anywhere: each probe leaves through its own uplink.'));
   }
   return lines.map((line) => `    # ${line}`);
+}
+
+function logLines(path: string): string[] {
+  const note = '# The service may write below /var/log/backroute/ only: name a file there if it does not run as root.';
+  return [...(path.startsWith('/var/log/backroute/') ? [] : [note]), `log: ${scalar(path)}`];
 }
 
 // ---- mail ------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
  * `backroute import`: reads the files of the old way and prints the configuration, or writes it where none is yet. Runs nothing
  * of what it reads, and never overwrites.
  */
+import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
@@ -69,7 +70,7 @@ function unreadable(name: string, error: unknown): ExitError {
 /** The whole text or nothing, and only where there is nothing yet: link(2) refuses an existing name, a dangling symlink too. */
 async function create(path: string, text: string): Promise<void> {
   const folder = dirname(resolve(path));
-  const temporary = `${resolve(path)}.new-${process.pid}`;
+  const temporary = `${resolve(path)}.${randomUUID()}`;
   try {
     await mkdir(folder, { recursive: true });
     const file = await open(temporary, 'wx', 0o644);
@@ -81,6 +82,10 @@ async function create(path: string, text: string): Promise<void> {
     }
     try {
       await link(temporary, path);
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error;
+      const remedy = 'name another one with --config FILE, or print it without --write';
+      throw new ExitError(1, `${path} exists already: nothing was written`, remedy);
     } finally {
       await unlink(temporary);
     }
@@ -91,14 +96,8 @@ async function create(path: string, text: string): Promise<void> {
       await directory.close();
     }
   } catch (error) {
+    if (error instanceof ExitError) throw error;
     const code = codeOf(error);
-    if (code === 'EEXIST') {
-      throw new ExitError(
-        1,
-        `${path} exists already: nothing was written`,
-        'name another one with --config FILE, or print it without --write',
-      );
-    }
     const permission = code === 'EACCES' || code === 'EPERM' || code === 'EROFS';
     throw new ExitError(
       permission ? 3 : 1,

@@ -58,6 +58,16 @@ test('golden: a script with its cron table, its list of routes and its interface
   configOf(imported.text);
 });
 
+test('docs/migrate.md shows what really comes out', () => {
+  const page = readFileSync(new URL('../../../../docs/migrate.md', import.meta.url), 'utf8');
+  const script = /```sh\n(#!\/bin\/sh\n[\s\S]*?)```/.exec(page)?.[1];
+  const shown = /```yaml\n([\s\S]*?)```/.exec(page)?.[1];
+  assert.ok(script !== undefined && shown !== undefined);
+  const imported = importOldWay([{ name: 'route-check', bytes: Buffer.from(script) }]);
+  assert.ok(imported.ok);
+  assert.equal(imported.text, shown);
+});
+
 test('the constants of the classic script', () => {
   const config = configOf(
     yaml(`${CLASSIC}fastlog=/var/log/fastlog\nmailto=admin@example.net\nmailconf=/etc/a\nfastmailconf=/etc/a.fast

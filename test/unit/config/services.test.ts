@@ -5,8 +5,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { RECIPES as WORKED } from '../../../src/action/telling/recipes.js';
 import { parseConfig } from '../../../src/config/parse.js';
 import { formatProblem } from '../../../src/config/problem.js';
+import { RECIPES } from '../../../src/config/service-values.js';
 import type { ChannelConfig, ServicesConfig } from '../../../src/core/services.js';
 import { noServices } from '../../../src/core/services.js';
 
@@ -106,6 +108,10 @@ test('webhooks and their recipes', () => {
   });
   const slack = transport('{webhook: {recipe: slack, url-file: /etc/slack-url}}');
   assert.deepEqual(slack.kind === 'webhook' && slack.url, { kind: 'file', path: '/etc/slack-url' });
+});
+
+test('every recipe that may be named is there, and the other way round', () => {
+  assert.deepEqual([...RECIPES].sort(), Object.keys(WORKED).sort());
 });
 
 test('a URL that is itself the secret had better stand elsewhere', () => {
