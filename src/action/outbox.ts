@@ -7,15 +7,16 @@ import type { Notice } from '../core/action.js';
 import { formatDuration } from '../core/describe.js';
 import type { ChannelConfig } from '../core/services.js';
 import { type Entry, Lane, type LaneKeeper, type LaneParts, type OutboxClock } from './outbox-lane.js';
+import { laneProblems, listFound, listLanes, type OutboxEntry, refusedProblems } from './outbox-list.js';
 import type { StoredMessage } from './outbox-shape.js';
 import { type Contents, type Found, MAX_MESSAGE_BYTES, OutboxStore, serialize } from './outbox-store.js';
+import { OutboxWriter } from './outbox-writer.js';
 import type { Deliver, Verdict } from './verdict.js';
+
+export { listOutbox, type OutboxEntry } from './outbox-list.js';
 
 const MAX_MESSAGES = 1000;
 const MAX_BYTES = 10 * 1024 * 1024;
-/** While the disk takes nothing. */
-const MAX_HELD = 100;
-const DISK_RETRY_MS = 10_000;
 const ORPHAN_MAX_AGE_MS = 7 * 24 * 3_600_000;
 const ATTEMPT_MS = 120_000;
 const CLOSE_GRACE_MS = 2000;
@@ -41,56 +42,20 @@ export interface OutboxOptions {
   readonly report: (report: OutboxReport) => void;
 }
 
-export interface OutboxEntry {
-  readonly sequence: number;
-  readonly channel: string;
-  readonly id: string;
-  readonly subject: string;
-  /** Unix ms */
-  readonly queuedWallMs: number;
-  /** `memory`: the disk does not take it */
-  readonly state: 'waiting' | 'memory' | 'refused';
-  /** since this program started; null = not known, as when only the files were read */
-  readonly attempts: number | null;
-  /** what the last attempt met; null = none failed, or not known */
-  readonly failure: string | null;
-}
-
-/** What a directory holds, without a daemon and without changing anything. @throws where it cannot be read */
-export async function listOutbox(directory: string): Promise<{ entries: OutboxEntry[]; problems: readonly string[] }> {
-  const { waiting, refused, problems } = await new OutboxStore(directory).load({ tidy: false });
-  const entries = [...waiting, ...refused].map(({ sequence, message }) => ({
-    sequence,
-    channel: message.channel,
-    id: message.notice.id,
-    subject: message.notice.subject,
-    queuedWallMs: message.queuedWallMs,
-    state: refused.some((one) => one.sequence === sequence) ? ('refused' as const) : ('waiting' as const),
-    attempts: null,
-    failure: message.refused?.text ?? null,
-  }));
-  return { entries, problems };
-}
-
 export class Outbox {
   readonly #options: OutboxOptions;
   readonly #store: OutboxStore;
   readonly #parts: LaneParts;
+  readonly #writer: OutboxWriter;
   readonly #lanes = new Map<string, Lane>();
   #channels: ReadonlyMap<string, ChannelConfig>;
   /** put before the directory was read: their numbers must follow those found there */
   #early: StoredMessage[] | null = [];
   #last = 0;
-  #unwritten: Entry[] = [];
-  /** ended, but the disk did not let go of the file */
-  readonly #lingering = new Set<number>();
   #refused: Found[] = [];
-  #writing: Promise<void> | null = null;
-  #diskTrouble: string | null = null;
   #damaged = 0;
   #dropped = 0;
   #closed = false;
-  #cancelRetry: (() => void) | null = null;
   readonly #ready: Promise<void>;
 
   constructor(options: OutboxOptions) {
@@ -106,6 +71,17 @@ export class Outbox {
       attemptMs: ATTEMPT_MS,
       orphanMaxAgeMs: ORPHAN_MAX_AGE_MS,
     };
+    this.#writer = new OutboxWriter({
+      store: this.#store,
+      clock,
+      ready: (entry) => {
+        entry.ready = true;
+        this.#lane(entry.channel).pump();
+      },
+      idle: (entry) => this.#lane(entry.channel).oldestIdle() === entry,
+      drop: (entry, why) => this.#drop(entry, why),
+      trouble: (text) => this.#tellDisk(text),
+    });
     this.#ready = this.#load();
   }
 
@@ -128,7 +104,7 @@ export class Outbox {
 
   /** The way out has changed: everything is tried at once. */
   kick(): void {
-    this.#retryDisk();
+    this.#writer.retry();
     for (const lane of this.#lanes.values()) lane.kick();
   }
 
@@ -139,53 +115,20 @@ export class Outbox {
 
   /** In the order of arrival, the refused ones last. */
   list(): OutboxEntry[] {
-    const waiting = [...this.#lanes.values()].flatMap((lane) =>
-      lane.entries.map((entry, index) => ({
-        sequence: entry.sequence,
-        channel: entry.channel,
-        id: entry.noticeId,
-        subject: entry.subject,
-        queuedWallMs: entry.queuedWallMs,
-        state: entry.text === null ? ('waiting' as const) : ('memory' as const),
-        attempts: entry.attempts,
-        failure: index === 0 ? (lane.lastFailure?.text ?? null) : null,
-      })),
-    );
-    const refused = this.#refused.map(({ sequence, message }) => ({
-      sequence,
-      channel: message.channel,
-      id: message.notice.id,
-      subject: message.notice.subject,
-      queuedWallMs: message.queuedWallMs,
-      state: 'refused' as const,
-      attempts: null,
-      failure: message.refused?.text ?? null,
-    }));
-    return [...waiting.sort((a, b) => a.sequence - b.sequence), ...refused];
+    return [...listLanes([...this.#lanes.values()]), ...listFound(this.#refused, 'refused')];
   }
 
   /** For `status`, most severe first. */
   problems(): string[] {
-    const problems: string[] = [];
-    if (this.#diskTrouble !== null) problems.push(`messages cannot be kept on disk: ${this.#diskTrouble}`);
-    const lanes = [...this.#lanes.values()].filter((lane) => lane.entries.length > 0);
-    const rank = (lane: Lane): number => (lane.lastFailure?.kind === 'credentials' ? 0 : 1);
-    for (const lane of lanes.sort((a, b) => rank(a) - rank(b))) {
-      const waiting = lane.entries.length === 1 ? '1 message waits' : `${lane.entries.length} messages wait`;
-      if (!lane.configured) problems.push(`${waiting} for ${lane.name}, which is no longer configured`);
-      else if (lane.lastFailure !== null) problems.push(`${waiting} for ${lane.name}: ${lane.lastFailure.text}`);
-    }
+    const { trouble } = this.#writer;
     const shown = this.#refused.filter(({ message }) => this.#isRecent(message.refused?.wallMs ?? message.queuedWallMs));
-    const latest = shown.at(-1);
-    if (latest !== undefined) {
-      const many = shown.length === 1 ? '1 message was' : `${shown.length} messages were`;
-      problems.push(
-        `${many} refused for good, the last by ${latest.message.channel}: ${latest.message.refused?.text ?? 'no answer kept'}`,
-      );
-    }
-    if (this.#dropped > 0) problems.push(`${this.#dropped} undelivered messages were dropped: too many waited`);
-    if (this.#damaged > 0) problems.push(`${this.#damaged} damaged files were put aside in ${this.#options.directory}`);
-    return problems;
+    return [
+      ...(trouble === null ? [] : [`messages cannot be kept on disk: ${trouble}`]),
+      ...laneProblems([...this.#lanes.values()]),
+      ...refusedProblems(shown),
+      ...(this.#dropped > 0 ? [`${this.#dropped} undelivered messages were dropped: too many waited`] : []),
+      ...(this.#damaged > 0 ? [`${this.#damaged} damaged files were put aside in ${this.#options.directory}`] : []),
+    ];
   }
 
   /** Resolves when nothing is written or sent any more; what is left waits for the next start. */
@@ -193,12 +136,8 @@ export class Outbox {
     if (this.#closed) return;
     await this.#ready;
     this.#closed = true;
-    this.#cancelRetry?.();
     await Promise.all([...this.#lanes.values()].map((lane) => lane.close(CLOSE_GRACE_MS)));
-    // The last chance for what only memory holds.
-    this.#write();
-    while (this.#writing !== null) await this.#writing;
-    this.#cancelRetry?.();
+    await this.#writer.close();
   }
 
   async #load(): Promise<void> {
@@ -206,7 +145,7 @@ export class Outbox {
     try {
       contents = await this.#store.load({ tidy: true });
     } catch (error) {
-      this.#diskFails(error);
+      this.#writer.fails(error);
       // Whatever lies there unread has lower numbers than the clock's seconds.
       contents = { waiting: [], refused: [], problems: [], last: Math.floor(this.#options.clock.wallMs() / 1000) };
     }
@@ -229,9 +168,9 @@ export class Outbox {
       return;
     }
     this.#last += 1;
-    this.#unwritten.push(this.#add(this.#last, message, bytes, text));
+    const entry = this.#add(this.#last, message, bytes, text);
     this.#bound();
-    this.#write();
+    this.#writer.add(entry);
   }
 
   #add(sequence: number, message: StoredMessage, bytes: number, text: string | null): Entry {
@@ -275,7 +214,7 @@ export class Outbox {
   #drop(entry: Entry, why: string): void {
     this.#lane(entry.channel).drop(entry);
     this.#tellDropped(entry.channel, quoted(entry), why);
-    void this.#remove(entry);
+    void this.#writer.remove(entry);
   }
 
   #tellDropped(channel: string, what: string, why: string): void {
@@ -283,92 +222,9 @@ export class Outbox {
     this.#report('error', 'dropped', channel, `${what} is dropped undelivered: ${why}`);
   }
 
-  #write(): void {
-    this.#writing ??= this.#writeAll().finally(() => {
-      this.#writing = null;
-    });
-  }
-
-  async #writeAll(): Promise<void> {
-    for (let entry = this.#unwritten[0]; entry !== undefined; entry = this.#unwritten[0]) {
-      if (entry.text !== null && !entry.gone) {
-        const { text } = entry;
-        try {
-          await this.#store.write(entry.sequence, text);
-        } catch (error) {
-          this.#hold(error);
-          return;
-        }
-        this.#diskWorks();
-        // Rewritten while it was being written: once more.
-        if (entry.text !== text) continue;
-        entry.text = null;
-        // Delivered from memory or dropped while it was being written.
-        if (entry.gone) await this.#remove(entry);
-        entry.ready = true;
-        this.#lane(entry.channel).pump();
-      }
-      this.#unwritten = this.#unwritten.filter((one) => one !== entry);
-    }
-    for (const sequence of this.#lingering) {
-      try {
-        await this.#store.remove(sequence);
-      } catch (error) {
-        this.#diskFails(error);
-        return;
-      }
-      this.#lingering.delete(sequence);
-      this.#diskWorks();
-    }
-  }
-
-  /** Better told from memory than not at all: that the disk is full is itself worth telling. */
-  #hold(error: unknown): void {
-    this.#diskFails(error);
-    this.#unwritten = this.#unwritten.filter((entry) => !entry.gone);
-    while (this.#unwritten.length > MAX_HELD) {
-      // Not one that is being delivered just now.
-      const oldest = this.#unwritten.find((entry) => this.#lane(entry.channel).oldestIdle()?.sequence === entry.sequence);
-      if (oldest === undefined) break;
-      this.#unwritten = this.#unwritten.filter((entry) => entry !== oldest);
-      this.#drop(oldest, 'the disk takes none and memory holds no more');
-    }
-    for (const entry of this.#unwritten) {
-      entry.ready = true;
-      this.#lane(entry.channel).pump();
-    }
-  }
-
-  #diskFails(error: unknown): void {
-    const text = error instanceof Error ? error.message : String(error);
-    if (this.#diskTrouble === null) this.#report('error', 'disk', null, `messages cannot be kept on disk: ${text}`);
-    this.#diskTrouble = text;
-    if (this.#closed) return;
-    this.#cancelRetry?.();
-    this.#cancelRetry = this.#options.clock.setTimer(DISK_RETRY_MS, () => this.#retryDisk());
-  }
-
-  #diskWorks(): void {
-    if (this.#diskTrouble !== null) this.#report('notice', 'disk', null, 'messages are kept on disk again');
-    this.#diskTrouble = null;
-  }
-
-  #retryDisk(): void {
-    this.#cancelRetry?.();
-    this.#cancelRetry = null;
-    if (this.#unwritten.length > 0 || this.#lingering.size > 0) this.#write();
-    // Nothing waits for the disk any more; the next message will show how it is.
-    else if (this.#writing === null) this.#diskTrouble = null;
-  }
-
-  async #remove(entry: Entry): Promise<void> {
-    try {
-      await this.#store.remove(entry.sequence);
-    } catch (error) {
-      this.#lingering.add(entry.sequence);
-      this.#diskFails(error);
-    }
-    this.#retryDisk();
+  #tellDisk(text: string | null): void {
+    if (text === null) this.#report('notice', 'disk', null, 'messages are kept on disk again');
+    else this.#report('error', 'disk', null, `messages cannot be kept on disk: ${text}`);
   }
 
   #keeper(): LaneKeeper {
@@ -394,12 +250,12 @@ export class Outbox {
 
   async #ended(entry: Entry, how: 'delivered' | 'refused' | 'expired', text: string): Promise<void> {
     if (how === 'delivered') {
-      await this.#remove(entry);
+      await this.#writer.remove(entry);
       this.#report('info', how, entry.channel, `${quoted(entry)} was delivered: ${text}`);
       return;
     }
     if (how === 'expired') {
-      await this.#remove(entry);
+      await this.#writer.remove(entry);
       const age = formatDuration(this.#options.clock.now() - entry.queuedMs);
       this.#report('error', how, entry.channel, `${quoted(entry)} is given up undelivered after ${age}: ${text}`);
       return;
@@ -412,8 +268,8 @@ export class Outbox {
     try {
       await this.#store.refuse(entry.sequence, refused);
     } catch (error) {
-      this.#diskFails(error);
-      await this.#remove(entry);
+      this.#writer.fails(error);
+      await this.#writer.remove(entry);
     }
   }
 
@@ -422,9 +278,8 @@ export class Outbox {
     const message = await this.#open(entry);
     if (message === null) return;
     entry.text = serialize({ ...message, served: [...new Set([...message.served, ...served])] });
-    if (!this.#unwritten.includes(entry)) this.#unwritten.push(entry);
-    this.#write();
-    await this.#writing;
+    this.#writer.add(entry);
+    await this.#writer.settled();
   }
 
   #tellTrouble(channel: string, verdict: Verdict | null): void {
