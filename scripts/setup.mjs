@@ -16,7 +16,18 @@ const NODE_NEEDED = [20, 19];
 /** Programs by the Debian package that has them. */
 const NEEDED = { ip: 'iproute2', nft: 'nftables', conntrack: 'conntrack', ping: 'iputils-ping' };
 /** What tests use beside these; those that miss it say so and are skipped. */
-const FOR_TESTS = { 'systemd-analyze': 'systemd', setpriv: 'util-linux', nsenter: 'util-linux' };
+const FOR_TESTS = {
+  'systemd-analyze': 'systemd',
+  setpriv: 'util-linux',
+  nsenter: 'util-linux',
+  postfix: 'postfix',
+  mosquitto: 'mosquitto',
+  dnsmasq: 'dnsmasq-base',
+};
+/** What a program needs beside its own package, for us. */
+const WITH = { postfix: ['libsasl2-modules'] };
+/** Postfix shall ask nobody, and set up nothing. */
+const PRESEED = 'postfix postfix/main_mailer_type select No configuration';
 
 /**
  * @param forTests also what only tests need
@@ -65,7 +76,7 @@ async function installNpmPackages() {
 async function installDebianPackages(wanted, asRoot) {
   const missing = Object.keys(wanted).filter((program) => !isInPath(program));
   if (missing.length === 0) return [];
-  const packages = [...new Set(missing.map((program) => wanted[program]))];
+  const packages = [...new Set(missing.flatMap((program) => [wanted[program], ...(WITH[program] ?? [])]))];
   const what = packages.join(' ');
   if (!isInPath('apt-get')) {
     say(`Not found: ${missing.join(', ')}. There is no apt-get here: install what Debian calls ${what}.`);
@@ -77,11 +88,12 @@ async function installDebianPackages(wanted, asRoot) {
   }
   say(`Installing Debian packages (apt-get install ${what}) …`);
   const started = Date.now();
-  const install = ['install', '-y', '--no-install-recommends', ...packages];
-  let result = hasPackageLists() ? await aptGet(asRoot, install) : null;
+  let result = hasPackageLists() ? await install(asRoot, packages) : null;
   if (result === null || result.code !== 0) {
     const update = await aptGet(asRoot, ['update']);
-    result = update.code === 0 ? await aptGet(asRoot, install) : update;
+    result = update.code === 0 ? await install(asRoot, packages) : update;
+    // One that cannot be had, or would push another out, must not take the others with it.
+    if (result.code !== 0 && packages.length > 1) for (const one of packages) await install(asRoot, [one]);
   }
   const left = missing.filter((program) => !isInPath(program));
   if (left.length === 0) say(`  done after ${seconds(started)}`);
@@ -92,6 +104,15 @@ async function installDebianPackages(wanted, asRoot) {
     );
   }
   return left;
+}
+
+/** Another mail server on this machine is not to go for ours: nothing is removed. */
+async function install(asRoot, packages) {
+  if (packages.includes('postfix') && isInPath('debconf-set-selections')) {
+    await runChild([...asRoot, 'sh', '-c', `echo '${PRESEED}' | debconf-set-selections`], { quiet: true });
+  }
+  const words = ['install', '-y', '--no-install-recommends', '--no-remove', ...packages];
+  return await aptGet([...asRoot, 'sh', join(ROOT, 'scripts/lib/quietly.sh')], words);
 }
 
 function aptGet(asRoot, words) {
