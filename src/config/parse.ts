@@ -182,6 +182,13 @@ const HOMES: Readonly<Record<string, string>> = {
   'table-base': 'kernel',
   'rule-base': 'kernel',
   'mark-mask': 'kernel',
+  mail: 'notify',
+  webhook: 'notify',
+  mqtt: 'notify',
+  smarthosts: 'mail-relay',
+  servers: 'resolver',
+  dnsmasq: 'resolver',
+  commands: 'hooks',
 };
 
 /** What people call a secret, without hyphens; and by which pair of keys its place is named. */

@@ -2,6 +2,7 @@
  * From the statements of old scripts, cron files and lists of routes to what was found of the old way. First what the constants
  * say, then what the commands do with them. Runs nothing, resolves nothing, opens nothing.
  */
+import { readHost } from '../../config/host.js';
 import { smarthost } from '../../config/service-values.js';
 import { filePath } from '../../config/values.js';
 import { copyCommand, reloadCommand, whyLeft } from './body.js';
@@ -191,7 +192,9 @@ class FileReader {
     }
     if (!route.isHost) return 'a route to a network: Backroute leaves it alone, and so can you';
     if (route.action === 'delete') return 'it takes a host route away: Backroute makes none';
-    this.found.hostRoutes.push({ value: { destination: route.destination, gateway: route.gateway ?? '' }, origin });
+    if (!readHost(route.destination).ok) return 'where this route leads cannot be read';
+    const gateway = route.gateway !== null && readHost(route.gateway).ok ? route.gateway : '';
+    this.found.hostRoutes.push({ value: { destination: route.destination, gateway }, origin });
     return null;
   }
 

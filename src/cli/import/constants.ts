@@ -107,7 +107,9 @@ export function takeReload(found: OldWay, command: readonly string[], origin: Or
 /** Mailboxes of this machine get their @localhost: what is wrong with one, or all of them. */
 function recipients(text: string): readonly string[] | string {
   const addresses: string[] = [];
-  for (const part of text.split(/[\s,;]+/).filter((one) => one !== '')) {
+  // `Name <address>`: the address alone.
+  const bare = /<[^<>]+>/.test(text) ? [...text.matchAll(/<([^<>]+)>/g)].map((match) => match[1]).join(' ') : text;
+  for (const part of bare.split(/[\s,;]+/).filter((one) => one !== '')) {
     const read = mailAddress(/^[a-z0-9][a-z0-9._-]*$/i.test(part) ? `${part}@localhost` : part);
     if (!read.ok) return read.message;
     if (!addresses.includes(read.value)) addresses.push(read.value);

@@ -45,5 +45,5 @@ export function importOldWay(given: readonly Given[]): Imported {
   if (parsed.ok) return { ok: true, text: yaml.text, removals: removals(found) };
   // What each line says was right; together they are not, which only the parser knows.
   const said = parsed.problems.map((problem) => formatProblem({ ...problem, file: names.join(', '), line: 0 }));
-  return { ok: false, problems: said };
+  return { ok: false, problems: ['what was read makes no valid whole:', ...said] };
 }

@@ -89,9 +89,10 @@ export function yamlText(found: OldWay, files: readonly string[]): { readonly te
   lines.push(...removals(found).map((line) => `#   ${line}`), '', 'uplinks:');
   const same = fast !== null && backup !== null && fast.value.toLowerCase() === backup.value.toLowerCase();
   if (same) found.leave(backup.origin, 'it is the fast router as well: two uplinks need two ways out');
-  lines.push(...uplinkLines(found, 'fast'));
-  if (!same) lines.push(...uplinkLines(found, 'backup'));
-  const uplinks = SIDES.filter((side) => facts.gateway[side] !== null && !(same && side === 'backup'));
+  const written = new Map(SIDES.filter((side) => !(same && side === 'backup')).map((side) => [side, uplinkLines(found, side)]));
+  lines.push(...[...written.values()].flat());
+  const uplinks = [...written.keys()].filter((side) => written.get(side)?.[0] === `  ${side}:`);
+  if (uplinks.length === 0) return { why: 'no router that it names can be used: a link-local address needs its interface' };
   if (facts.log !== null) lines.push(...logLines(facts.log.value));
   const relay = relayLines(found, uplinks);
   lines.push(...mailLines(found), ...followLines(found, uplinks, relay.length > 0), ...relay);

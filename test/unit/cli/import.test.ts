@@ -127,6 +127,7 @@ const LINES: readonly (readonly [name: string, line: string, wanted: RegExp, unw
     /^notify/m,
   ],
   ['an address with an option', 'mailto=-oQ@example.net', /f1:4: .*\n#.*before the @/, /^notify/m],
+  ['an address with a name', 'mailto="The admin <a@example.net>"', /to: a@example\.net\n/],
   ['a log without path', 'fastlog=fast.log', /f1:4: .*\n#.*absolute path/, /^log/m],
   ['a command', 'upstream=$(cat /etc/x)', /f1:4: .*\n#.*was not run/],
   ['a command in backticks', 'upstream=`cat /etc/x`', /f1:4: .*\n#.*was not run/],
@@ -222,6 +223,17 @@ test('the host route tells upstream and router where no script does', () => {
       ['backup', []],
     ],
   );
+});
+
+test('a router that cannot be used takes what follows it along', () => {
+  const text = yaml(`${CLASSIC}fastrouter=fe80::1\ncp /etc/fast.a /etc/a\ncp /etc/back.a /etc/a\n`);
+  assert.deepEqual(
+    configOf(text).uplinks.map((uplink) => uplink.name),
+    ['backup'],
+  );
+  assert.match(text, /f1:4: [^\n]*\n#[^\n]*needs its interface/);
+  assert.match(text, /f1:5: [^\n]*\n#[^\n]*no uplink fast/);
+  assert.match(refused('fastrouter=fe80::1\n'), /link-local/);
 });
 
 test('one router alone makes one uplink, and says what is missing', () => {
@@ -340,7 +352,7 @@ test(`any text gives a valid configuration or a reason (seed ${seed})`, () => {
       if (imported.ok) configOf(imported.text);
       else {
         assert.ok(imported.problems.length > 0);
-        assert.doesNotMatch(imported.problems.join('\n'), /import:/);
+        assert.doesNotMatch(imported.problems.join('\n'), /no valid whole/);
       }
     }),
     { seed, numRuns: 3_000 },
