@@ -6,6 +6,7 @@
 import type { KernelNumbers } from './config.js';
 import { MAX_UPLINKS } from './config.js';
 import type { KernelOp, KernelState, Nexthop, RouteState, RuleState } from './kernel.js';
+import { sameRule } from './kernel-model.js';
 import type { Family } from './model.js';
 import { sameAddress } from './net.js';
 import { FIRST_METRIC, type Plan } from './plan.js';
@@ -133,20 +134,6 @@ export function isOwnRule(rule: RuleState, numbers: KernelNumbers): boolean {
     rule.priority <= numbers.ruleBase + 2 * MAX_UPLINKS + 1 &&
     isOwnTable(rule.table, numbers);
   return inRange || (rule.protocol === numbers.protocol && isOwnTable(rule.table, numbers));
-}
-
-export function sameRule(a: RuleState, b: RuleState): boolean {
-  return (
-    a.family === b.family &&
-    a.priority === b.priority &&
-    a.table === b.table &&
-    a.mark === b.mark &&
-    a.mask === b.mask &&
-    a.protocol === b.protocol &&
-    a.destination === b.destination &&
-    a.incoming === b.incoming &&
-    a.other === b.other
-  );
 }
 
 /** Same place, same way, same owner. Lifetimes and metrics inside (`rest`) of our own routes are the kernel's business. */

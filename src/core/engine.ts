@@ -1,6 +1,7 @@
 /**
  * The heart: events in, effects out. It owns the paths, the choice of each family and the keeper of the kernel, and is the
- * only place where these meet. Pure: time, randomness and everything that happens come in as arguments.
+ * only place where these meet. Pure: time, randomness and everything that happens come in as arguments. Longer than most
+ * files here: what each event sets going stands in one place, so that the order of things can be read.
  */
 import { Aftermath } from './aftermath.js';
 import { Agenda } from './agenda.js';
@@ -18,7 +19,7 @@ import type { Path } from './path.js';
 import { PathSet } from './path-set.js';
 import { FIRST_METRIC, sysctlKeys } from './plan.js';
 import { healthRecord, recordOf, stallRecord, targetRecord } from './records.js';
-import type { Target } from './target.js';
+import { savedState } from './saved-state.js';
 import { buildView } from './view.js';
 
 /** A timer this late means that the process did not run: what was outstanding proves nothing. */
@@ -191,27 +192,19 @@ export class Engine {
   }
 
   saved(): SavedState {
-    const wall = (ms: number): number => Math.round(this.#around.wallMs(ms));
-    const failures = this.#paths.all().flatMap((p): [string, { count: number; lastWallMs: number }][] => {
-      const count = p.failures(this.#now);
-      return count === 0 ? [] : [[p.key, { count, lastWallMs: wall(this.#now) }]];
-    });
-    return {
-      version: 1,
-      slots: Object.fromEntries(this.#paths.slots),
-      numbers: this.#config.kernel,
-      forced: this.#orders.forced,
-      disabled: this.#orders.disabled,
-      names: this.#names.lastGood(),
-      active: Object.fromEntries(
-        this.#families.flatMap((f) =>
-          f.active === null ? [] : [[f.family, { uplink: f.active, sinceWallMs: wall(f.sinceMs), reason: f.reason }]],
-        ),
-      ),
-      failures: Object.fromEntries(failures),
-      restore: this.#keeper.memory,
-      outages: this.#aftermath.outages,
-    };
+    return savedState(
+      {
+        numbers: this.#config.kernel,
+        paths: this.#paths,
+        orders: this.#orders,
+        names: this.#names,
+        families: this.#families,
+        memory: this.#keeper.memory,
+        aftermath: this.#aftermath,
+      },
+      this.#now,
+      (ms) => this.#around.wallMs(ms),
+    );
   }
 
   view(now: number): StatusView {
@@ -272,7 +265,10 @@ export class Engine {
     for (const path of this.#paths.all()) {
       if (path.detector.state !== 'answering') continue;
       this.#assess(path, now);
-      for (const target of path.detector.targets) this.#tellTarget(path, target, now);
+      for (const target of path.detector.targets) {
+        const death = target.deathToTell(Math.max(DEAD_TARGET_MS, 5 * path.uplink.probe.intervalMs), now);
+        if (death !== null) this.#record(targetRecord(path, target, death === 'dead'));
+      }
     }
   }
 
@@ -471,15 +467,6 @@ export class Engine {
   }
 
   // ---- telling -----------------------------------------------------------------------------------------------------
-
-  #tellTarget(path: Path, target: Target, now: number): void {
-    const silentMs = target.silentSinceMs === null ? 0 : now - target.silentSinceMs;
-    const dead = target.silent && silentMs >= Math.max(DEAD_TARGET_MS, 5 * path.uplink.probe.intervalMs);
-    if (dead === target.reportedDead) return;
-    if (!dead && silentMs > 0) return;
-    target.reportedDead = dead;
-    this.#record(targetRecord(path, target, dead));
-  }
 
   #tell(kind: HistoryRecord['kind'], severity: HistoryRecord['severity'], text: string, path?: Path): void {
     this.#record(recordOf(kind, severity, text, path ?? null, {}));

@@ -3,8 +3,9 @@
  * remembers what stood in our place. It decides nothing about uplinks.
  */
 import type { KernelNumbers } from './config.js';
-import { type Difference, differ, mainDefaults, sameRoute, sameRule } from './diff.js';
+import { type Difference, differ, mainDefaults, sameRoute } from './diff.js';
 import type { KernelOp, KernelState, OpResult, RouteState } from './kernel.js';
+import { sameRule } from './kernel-model.js';
 import { Ledger } from './ledger.js';
 import type { HistoryRecord, RestoreMemory } from './messages.js';
 import type { Family } from './model.js';

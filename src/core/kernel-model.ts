@@ -235,7 +235,7 @@ function hopMatches(wanted: Nexthop, candidate: Nexthop | undefined): boolean {
   );
 }
 
-function sameRule(a: RuleState, b: RuleState): boolean {
+export function sameRule(a: RuleState, b: RuleState): boolean {
   return (
     a.family === b.family &&
     a.priority === b.priority &&

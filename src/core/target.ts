@@ -77,4 +77,16 @@ export class Target {
     if (failure.reason === 'unreachable' || failure.reason === 'ttl-exceeded') this.#complainedMs = sentMs;
     this.lastFailure = failure;
   }
+
+  /**
+   * Its death or return, once each: dead when it was silent for so long while its uplink lived.
+   * @returns null where there is nothing new
+   */
+  deathToTell(afterMs: number, nowMs: number): 'dead' | 'alive' | null {
+    const silentMs = this.silentSinceMs === null ? 0 : nowMs - this.silentSinceMs;
+    const dead = this.silent && silentMs >= afterMs;
+    if (dead === this.reportedDead || (!dead && silentMs > 0)) return null;
+    this.reportedDead = dead;
+    return dead ? 'dead' : 'alive';
+  }
 }

@@ -39,13 +39,8 @@ export class LineReader {
 
 /** null for anything that is no request. */
 export function parseRequest(line: string): Request | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    return null;
-  }
-  if (!isObject(value)) return null;
+  const value = parseObject(line);
+  if (value === null) return null;
   const { type, run, follower, uplink, notice, facts } = value;
   if (type === 'follow' && isRun(run) && typeof follower === 'string' && typeof uplink === 'string' && isFacts(facts)) {
     return { type, run, follower, uplink, facts };
@@ -57,13 +52,8 @@ export function parseRequest(line: string): Request | null {
 
 /** null for anything that is no answer. */
 export function parseAnswer(line: string): Answer | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    return null;
-  }
-  if (!isObject(value)) return null;
+  const value = parseObject(line);
+  if (value === null) return null;
   const { type, outcome, severity, text } = value;
   if (type === 'log' && typeof text === 'string' && (severity === 'info' || severity === 'warning' || severity === 'error')) {
     return { type, severity, text };
@@ -81,6 +71,15 @@ export function parseAnswer(line: string): Answer | null {
       text: outcome.text,
     },
   };
+}
+
+function parseObject(line: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(line);
+    return isObject(value) ? value : null;
+  } catch {
+    return null;
+  }
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
