@@ -382,6 +382,7 @@ const REFUSED: readonly (readonly [name: string, text: string, path: string, say
     'mail-relay.smarthosts.backup',
     /uplink fast has the same/,
   ],
+  ['smarthosts without their section', 'smarthosts: {fast: h.ch}', 'smarthosts', /belongs under mail-relay:/],
   ['no smarthosts', 'mail-relay: {smarthosts: {}}', 'mail-relay.smarthosts', /at least one uplink/],
   ['no word of smarthosts', 'mail-relay: {timeout: 5s}', 'mail-relay.smarthosts', /is missing/],
   ['a list for a smarthost', 'mail-relay: {smarthosts: {fast: [h.ch]}}', 'mail-relay.smarthosts.fast', /a mapping is wanted/],
