@@ -84,9 +84,9 @@ export class Services implements Following {
       for (const { name, topics } of this.#config.channels) if (topics.includes(notice.topic)) outbox.put(name, notice);
       if (this.#config.hooks?.topics.includes(notice.topic) === true) following.hooks(notice);
       // The way out has changed, or an uplink works again: what waited is tried at once.
-      outbox.kick();
-      telling.kick();
       telling.update(this.#parts.view());
+      telling.kick();
+      outbox.kick();
     });
   }
 
