@@ -114,8 +114,8 @@ function removeStale(path: string): void {
   }
 }
 
-/** Node has no getgrnam(3); groups of the control socket are local ones. */
-function groupId(group: string): number {
+/** Node has no getgrnam(3); groups of our sockets are local ones. @throws Error with `code` ENOGROUP */
+export function groupId(group: string): number {
   if (/^\d+$/.test(group)) return Number(group);
   for (const line of readFileSync('/etc/group', 'utf8').split('\n')) {
     const [name, , gid] = line.split(':');

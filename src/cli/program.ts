@@ -73,6 +73,19 @@ export function createProgram(io: Io, environment: NodeJS.ProcessEnv, done: (exi
       const { events } = await import('./verbs/events.js');
       await events(places(options), options, io);
     });
+  verb('outbox', 'messages that wait to be delivered, and those that were refused')
+    .option('--json', 'for programs')
+    .action(async (options: PlaceOptions & { json?: boolean }) => {
+      const { outbox } = await import('./verbs/outbox.js');
+      await outbox(places(options), options, io);
+    });
+  const notify = program.command('notify').description('what concerns telling people');
+  withPlaces(notify.command('test').description('send a test message for real and tell what the server says'))
+    .argument('[name]', 'one channel alone')
+    .action(async (name: string | undefined, options: PlaceOptions) => {
+      const { testNotify } = await import('./verbs/notify.js');
+      done(await testNotify(places(options), name ?? null, io));
+    });
   for (const [name, description] of [
     ['force', 'use this uplink whatever its health, until `auto`'],
     ['disable', 'never use this uplink, until `enable` or `auto`'],
@@ -105,6 +118,12 @@ export function createProgram(io: Io, environment: NodeJS.ProcessEnv, done: (exi
     .action(async (options: PlaceOptions & { fix?: boolean; json?: boolean }) => {
       const { doctor } = await import('./verbs/doctor.js');
       done(await doctor(places(options), options, io));
+    });
+  verb('helper', 'make services follow for a daemon without root; see backroute-helper.service')
+    .option('--group <name>', 'whose members may ask (default: root alone)')
+    .action(async (options: PlaceOptions & { group?: string }) => {
+      const { helper } = await import('./verbs/run.js');
+      done(await helper(places(options), options));
     });
   addLab(program, io, done);
   return program;

@@ -3,7 +3,7 @@
  * alone, its own clock included, decides every letter.
  */
 import { formatDuration } from '../core/describe.js';
-import type { FamilyView, PathView, StatusView, UplinkView } from '../core/messages.js';
+import type { FamilyView, FollowerView, PathView, StatusView, UplinkView } from '../core/messages.js';
 import { type Family, type Health, type Reason, reasonText } from '../core/model.js';
 import { type Align, type Colour, type Paint, table } from './paint.js';
 
@@ -12,9 +12,14 @@ export function statusText(view: StatusView, paint: Paint): string {
   const lines = [...headline(view, paint)];
   if (view.dryRun) lines.push(paint('yellow', 'This is a dry run: nothing is changed.'));
   if (view.uplinks.length > 0) lines.push('', ...uplinkTable(view, paint));
+  if (view.services.length > 0) lines.push('', ...serviceTable(view, paint));
   const targets = targetLines(view, paint);
   if (targets.length > 0) lines.push('', ...targets);
-  if (view.problems.length > 0) lines.push('', ...view.problems.map((problem) => `${paint('red', '!')} ${problem}`));
+  if (view.outbox.waiting > 0) lines.push('', waitingLine(view.outbox.waiting));
+  // What a service failed at stands in its own line.
+  const failed = view.services.map(({ name }) => `${name} does not follow `);
+  const problems = view.problems.filter((problem) => !failed.some((start) => problem.startsWith(start)));
+  if (problems.length > 0) lines.push('', ...problems.map((problem) => `${paint('red', '!')} ${problem}`));
   return `${lines.join('\n')}\n`;
 }
 
@@ -101,6 +106,29 @@ function uplinkRow(view: StatusView, uplink: UplinkView, path: PathView, paint: 
     formatDuration(view.wallMs - path.sinceWallMs),
     path.holdDownLeftMs === null ? '' : `${formatDuration(path.holdDownLeftMs)} of ${formatDuration(path.holdDownMs)}`,
   ];
+}
+
+function serviceTable(view: StatusView, paint: Paint): string[] {
+  const header = ['service', 'follows', 'state', ''].map((title) => paint('dim', title));
+  return table([
+    header,
+    ...view.services.map((service) => [service.name, service.desired ?? '-', ...serviceState(service, paint)]),
+  ]);
+}
+
+function serviceState(service: FollowerView, paint: Paint): [state: string, text: string] {
+  if (service.desired === null) return [paint('dim', 'left alone'), 'nothing is configured for the uplink in use'];
+  if (service.running) return [paint('yellow', 'being changed'), ''];
+  if (service.failures > 0) {
+    const again = service.retryInMs === null ? '' : `, again in ${formatDuration(service.retryInMs)}`;
+    const often = service.failures === 1 ? '' : ` ${service.failures} times`;
+    return [paint('red', `failed${often}${again}`), service.text ?? ''];
+  }
+  return service.verified ? [paint('green', 'verified'), service.text ?? ''] : [paint('yellow', 'about to be changed'), ''];
+}
+
+function waitingLine(count: number): string {
+  return count === 1 ? '1 message waits in the outbox.' : `${count} messages wait in the outbox.`;
 }
 
 /** Only where a target says something else than its uplink. */

@@ -155,6 +155,8 @@ export interface StatusView {
   readonly families: readonly FamilyView[];
   readonly uplinks: readonly UplinkView[];
   readonly services: readonly FollowerView[];
+  /** messages to people: on their way, and refused for good */
+  readonly outbox: { readonly waiting: number; readonly refused: number };
   /** problems worth a person's eye, most severe first */
   readonly problems: readonly string[];
 }

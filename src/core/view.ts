@@ -43,6 +43,8 @@ export function buildView(source: ViewSource): StatusView {
       };
     }),
     services: source.services,
+    // The engine does not know it: the daemon puts it in.
+    outbox: { waiting: 0, refused: 0 },
     problems: problemsOf(source),
   };
 }

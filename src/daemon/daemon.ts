@@ -191,7 +191,14 @@ class Daemon {
     const { loop, engine, recorder, journal, kept, services } = assembly;
     const view = (): StatusView => {
       const now = engine.view(performance.now());
-      return { ...now, dryRun: this.#options.dryRun, problems: [...now.problems, ...(services?.problems() ?? [])] };
+      if (services === null) return { ...now, dryRun: this.#options.dryRun };
+      const messages = services.outbox();
+      const refused = messages.filter(({ state }) => state === 'refused').length;
+      return {
+        ...now,
+        outbox: { waiting: messages.length - refused, refused },
+        problems: [...now.problems, ...services.problems()],
+      };
     };
     return {
       view,

@@ -41,6 +41,7 @@ export function calmView(): StatusView {
       uplinkView('backup', [pathView({ gateway: '192.168.1.1', rttMs: 141.7 })]),
     ],
     services: [],
+    outbox: { waiting: 0, refused: 0 },
     problems: [],
   };
 }

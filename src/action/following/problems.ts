@@ -18,6 +18,13 @@ const TIMEOUT_MS = 5_000;
 /** resolv.conf(5): MAXNS */
 const MAX_NAMESERVERS = 3;
 
+/** What works all the same, though not as well as it might; everything else found here would fail. */
+const ADVICE = [/: no `pid-file` is named/, /: resolv\.conf takes three/, /sends the password unencrypted/, /: not run: it /];
+
+export function isOnlyAdvice(problem: string): boolean {
+  return ADVICE.some((pattern) => pattern.test(problem));
+}
+
 /** Sentences for people, without secrets. Never rejects. */
 export async function followerProblems(follower: FollowerConfig): Promise<string[]> {
   const found = await problemsOf(follower).catch((error: unknown) => [textOf(error)]);

@@ -24,7 +24,8 @@ export async function check(places: Places, options: { readonly json?: boolean }
   const state = await readKernel();
   const addresses = await resolveAll(namesIn(config));
   const here = state === null ? [] : checkAgainstSystem(config, state, (name) => addresses.get(name) ?? [], source);
-  const problems = [...warnings, ...here];
+  const { serviceProblems } = await import('../service-problems.js');
+  const problems = [...warnings, ...here, ...(await serviceProblems(config.services, source))];
   const errors = problems.filter((problem) => problem.severity === 'error');
   if (options.json === true) {
     io.out(`${JSON.stringify({ ok: errors.length === 0, problems, advice: adviseConfig(config) }, null, 2)}\n`);

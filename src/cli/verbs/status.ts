@@ -35,7 +35,8 @@ async function render(places: Places, options: StatusOptions, io: Io): Promise<s
   if (code !== 200 || !isView(body)) throw new ExitError(1, errorText(body) ?? 'the daemon gave no status');
   // One object a line when watched: what programs that read streams want.
   if (options.json === true) return `${JSON.stringify(body, null, options.watch === true ? undefined : 2)}\n`;
-  return statusText(body, io.paint);
+  // A daemon that was started before an update lacks what is new.
+  return statusText({ ...{ services: [], outbox: { waiting: 0, refused: 0 } }, ...body }, io.paint);
 }
 
 function isView(body: unknown): body is StatusView {

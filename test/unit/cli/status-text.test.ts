@@ -137,3 +137,42 @@ test('figures for people', () => {
   assert.equal(clockTime(NOON_MS - 1_000, NOON_MS), '11:59:59');
   assert.equal(clockTime(NOON_MS - 86_400_000, NOON_MS), '2026-02-28 12:00:00');
 });
+
+test('services: one line each, what it follows and how far it is; and messages that wait', () => {
+  const service = {
+    name: 'mail-relay',
+    kind: 'mail-relay',
+    desired: 'backup',
+    actual: 'backup',
+    verified: true,
+    running: false,
+    failures: 0,
+    retryInMs: null,
+    text: 'relayhost is [smtp.backup.example]:587',
+  } as const;
+  const unknown = { actual: null, verified: false } as const;
+  const failed = {
+    ...service,
+    ...unknown,
+    name: 'exim',
+    kind: 'files',
+    failures: 3,
+    retryInMs: 42_000,
+    text: 'exim -bV failed',
+  } as const;
+  const view: StatusView = {
+    ...calmView(),
+    services: [
+      service,
+      { ...service, ...unknown, name: 'msmtp', kind: 'files', running: true, text: null },
+      failed,
+      { ...service, ...unknown, name: 'resolver', kind: 'resolver', desired: null, text: null },
+      { ...service, ...unknown, name: 'other', kind: 'files', text: null },
+    ],
+    outbox: { waiting: 3, refused: 0 },
+    problems: ['exim does not follow backup: exim -bV failed', '3 messages wait for admin: connection refused'],
+  };
+  assertGolden('cli/status-services.txt', statusText(view, plain));
+  assert.match(statusText({ ...view, outbox: { waiting: 1, refused: 0 } }, plain), /^1 message waits in the outbox\.$/m);
+  assert.doesNotMatch(statusText({ ...view, outbox: { waiting: 0, refused: 2 } }, plain), /outbox/);
+});
