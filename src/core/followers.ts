@@ -18,13 +18,21 @@ export interface FollowersPort {
   wakeAt(atMs: number): void;
 }
 
+interface Run {
+  readonly id: number;
+  readonly uplink: string;
+  cancelled: boolean;
+  /** its configuration is no longer in force: whatever it achieves is not what is wanted */
+  stale: boolean;
+}
+
 interface Follower {
   config: FollowerConfig;
   /** what the active uplink wants; null = nothing is wanted of this service */
   desired: string | null;
   /** what it was last read back to be; null = not known */
   verified: string | null;
-  run: { readonly id: number; readonly uplink: string; cancelled: boolean } | null;
+  run: Run | null;
   failures: number;
   retryAtMs: number | null;
   text: string | null;
@@ -50,8 +58,10 @@ export class Followers {
         this.#followers.set(config.name, known);
         continue;
       }
-      if (known?.run != null) this.#cancel(known);
-      const desired = known?.desired ?? null;
+      if (known !== undefined) this.#cancel(known);
+      if (known?.run != null) known.run.stale = true;
+      const before = known?.desired ?? null;
+      const desired = before !== null && wants(config, before) ? before : null;
       this.#followers.set(config.name, {
         config,
         desired,
@@ -81,17 +91,21 @@ export class Followers {
   finished(outcome: FollowOutcome, nowMs: number): void {
     const follower = [...this.#followers.values()].find((f) => f.run?.id === outcome.run);
     if (follower === undefined || follower.run === null) return;
-    const { uplink } = follower.run;
+    const { uplink, cancelled, stale } = follower.run;
     follower.run = null;
     if (outcome.ok) {
       const news = outcome.changed || follower.failures > 0;
-      follower.verified = uplink;
+      follower.verified = stale ? null : uplink;
       follower.failures = 0;
       follower.text = outcome.text;
       if (news) this.#tell(follower, 'notice', outcome.text, uplink);
-    } else if (outcome.superseded) {
+    } else if (outcome.superseded && cancelled) {
       follower.verified = null;
       this.#tell(follower, 'info', outcome.text, uplink);
+    } else if (stale || uplink !== follower.desired) {
+      // Nobody wants that any more, but it may not have been undone: what is wanted now need not wait for it.
+      follower.verified = null;
+      this.#tell(follower, 'warning', outcome.text, uplink);
     } else {
       follower.verified = null;
       follower.text = outcome.text;
@@ -138,7 +152,7 @@ export class Followers {
     follower.retryAtMs = null;
     const id = this.#nextRun;
     this.#nextRun += 1;
-    follower.run = { id, uplink: desired, cancelled: false };
+    follower.run = { id, uplink: desired, cancelled: false, stale: false };
     this.#port.follow({ run: id, follower: follower.config, uplink: desired });
   }
 
@@ -157,10 +171,10 @@ export class Followers {
 function wants(config: FollowerConfig, uplink: string): boolean {
   switch (config.kind) {
     case 'mail-relay':
-      return uplink in config.smarthosts;
+      return Object.hasOwn(config.smarthosts, uplink);
     case 'files':
-      return uplink in config.copies;
+      return Object.hasOwn(config.copies, uplink);
     case 'resolver':
-      return uplink in config.servers;
+      return Object.hasOwn(config.servers, uplink);
   }
 }
