@@ -66,11 +66,18 @@ export class Aftermath {
       for (const path of this.#port.paths()) if (path.uplink.name === uplink) this.#port.wantName(host, path.family);
     }
     this.#followers.configure(services.followers, nowMs);
+    // Who is told of nothing is not told of an end either.
+    this.#notices.keep(this.#tells ? this.#port.paths().map((path) => path.key) : []);
   }
 
   /** Everything that was recorded passes here. */
   take(record: HistoryRecord, nowMs: number): void {
-    if (this.#services.channels.length > 0 || this.#services.hooks !== null) this.#notices.take(record, nowMs);
+    if (this.#tells) this.#notices.take(record, nowMs);
+  }
+
+  /** The process is about to end: nothing is held back any more. */
+  stopping(nowMs: number): void {
+    this.#notices.flush(nowMs);
   }
 
   /** The choices have been made anew. Services follow the first family that has any uplink: IPv4 where there is IPv4. */
@@ -92,6 +99,10 @@ export class Aftermath {
 
   view(nowMs: number): FollowerView[] {
     return this.#followers.view(nowMs);
+  }
+
+  get #tells(): boolean {
+    return this.#services.channels.length > 0 || this.#services.hooks !== null;
   }
 
   #active(): Notice['active'] {

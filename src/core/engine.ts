@@ -408,6 +408,7 @@ export class Engine {
     const state = this.#keeper.state;
     const restore = this.#config.onStop === 'restore' && state !== null;
     this.#tell('stopping', 'info', restore ? 'stopping: the former routes come back' : 'stopping: the routes stay as they are');
+    this.#aftermath.stopping(this.#now);
     this.#stopped = true;
     this.#save = true;
     if (!restore) return;
@@ -449,12 +450,14 @@ export class Engine {
   }
 
   #nameResolved(name: string, family: Family, addresses: readonly string[], now: number): void {
+    const before = this.#names.addressOf(name, family);
     const changed = this.#names.resolved(name, family, addresses, now);
     if (!changed) return;
     this.#save = true;
     const address = this.#names.addressOf(name, family);
     if (address === null) return;
-    this.#tell('name', 'info', `${name} is ${address}`);
+    // One of many addresses that take turns in the answers is no news.
+    if (address !== before) this.#tell('name', 'info', `${name} is ${address}`);
     this.#plan = true;
     if (!this.#paths.resolved(name, family, address)) return;
     if (this.#keeper.state !== null) {
