@@ -5,6 +5,7 @@
  */
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Notice } from '../core/action.js';
 import type { Argv, HooksConfig } from '../core/services.js';
 import { commandFailure, runCommand } from './command.js';
@@ -25,6 +26,8 @@ export interface HookRunnerOptions {
 
 /** What waits behind a hook that takes its time. A day of flapping must not run for a week. */
 const MAX_QUEUED = 100;
+/** Starting a program holds the loop for some milliseconds (fork(2) copies page tables); the other family may be switching just now. */
+const START_AFTER_MS = 100;
 /** The log is for people: a hook that prints a book has the end of it there. */
 const MAX_LINES = 20;
 /** run-parts(8): no dots, so that `hook.bak` and `hook.dpkg-old` do not run. */
@@ -73,8 +76,7 @@ export class HookRunner {
   }
 
   async #work(): Promise<void> {
-    // The caller is not to pay for the first start either.
-    await new Promise((resolve) => setImmediate(resolve));
+    await pause(START_AFTER_MS, undefined, { signal: this.#abort.signal }).catch(() => undefined);
     for (let notice = this.#queue.shift(); notice !== undefined; notice = this.#queue.shift()) {
       const config = this.#config;
       if (config === null) continue;

@@ -384,6 +384,23 @@ describe('killed at any step', () => {
     assert.equal(running(), 'one-fast two-former');
   });
 
+  test('a wish that cannot even be read undoes the half of the killed one', async () => {
+    await followInAgent({ stateDirectory: state, ask: ask(relay(), 'backup'), killAt: named('change one') });
+    rmSync(path('two.fast'));
+    const outcome = await bench.ask(relay(), 'fast');
+    assert.deepEqual([outcome.ok, outcome.rolledBack], [false, true], outcome.text);
+    assert.match(outcome.text, /two\.fast: is not there, nothing was copied; the former state stands again/);
+    assert.equal(running(), 'one-former two-former');
+    assert.deepEqual(leftovers(), []);
+  });
+
+  test('a journal that is no work of ours is put aside', async () => {
+    mkdirSync(join(state, 'following'));
+    writeFileSync(join(state, 'following/exim.json'), '{"version":1,"former":{"/etc/x":7}}');
+    assert.equal((await bench.ask(relay(), 'backup')).ok, true);
+    assert.deepEqual(leftovers(), ['exim.json.damaged']);
+  });
+
   test('a wish for an uplink that wants nothing undoes the half of the killed one', async () => {
     await followInAgent({ stateDirectory: state, ask: ask(relay(), 'backup'), killAt: named('change one') });
     assert.equal((await bench.ask(relay(), 'third')).ok, true);
