@@ -6,6 +6,7 @@ import type { Family } from '../core/model.js';
 import { errnoName } from './error.js';
 import * as libc from './libc.js';
 import { formatAddress } from './netlink/address.js';
+import { setReceiveBuffer } from './netlink/session.js';
 
 const IPPROTO_IP = 0;
 const IPPROTO_ICMP = 1;
@@ -17,6 +18,11 @@ const IPV6_RECVERR = 25;
 const EXTENDED_ERR_BYTES = 16;
 /** struct cmsghdr of the 64-bit ABI: length u64, level i32, type i32. */
 const CMSG_HEADER_BYTES = 16;
+/**
+ * The kernel's default of 208 KiB holds some 270 short answers: 512 targets asked ten times a second overflow it when the process
+ * does not run for 150 ms, and answers that came would count as lost. Memory is taken only by what waits.
+ */
+const RECEIVE_BUFFER_BYTES = 4 << 20;
 /** ee_origin 0..3: none, local, ICMP, ICMPv6. */
 const ORIGINS = ['other', 'local', 'icmp', 'icmp6'] as const;
 /** An error queue holds at most what the receive buffer takes, some hundreds; this bounds one visit all the same. */
@@ -59,6 +65,7 @@ export function openSocket(spec: SocketSpec): number {
     if (spec.mark !== 0) libc.setsockoptInt(fd, libc.SOL_SOCKET, libc.SO_MARK, spec.mark);
     if (spec.device !== null) libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_BINDTODEVICE, Buffer.from(`${spec.device}\0`));
     if (spec.kind !== 'tcp') {
+      setReceiveBuffer(fd, RECEIVE_BUFFER_BYTES);
       if (v6) libc.setsockoptInt(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
       else libc.setsockoptInt(fd, IPPROTO_IP, IP_RECVERR, 1);
     }

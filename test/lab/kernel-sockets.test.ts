@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import type { Family } from '../../src/core/model.js';
 import { KernelError } from '../../src/kernel/error.js';
-import { getsockopt, SO_BINDTODEVICE, SO_MARK, SOL_SOCKET, setsockoptInt } from '../../src/kernel/libc.js';
+import { AF_INET, getsockopt, SO_BINDTODEVICE, SO_MARK, SOL_SOCKET, sendto, setsockoptInt } from '../../src/kernel/libc.js';
 import { kernelSockets, type SocketError } from '../../src/kernel/sockets.js';
 import type { ProbeSockets } from '../../src/probe/sockets.js';
 import { enterTestNamespace, eventually, needsRoot, type TestNamespace } from './kernel-namespace.js';
@@ -77,6 +77,14 @@ describe('probe sockets', { skip: needsRoot }, () => {
     );
     writeFileSync('/proc/sys/net/ipv4/ping_group_range', '0 2147483647');
     sockets.close(sockets.open({ family: 4, kind: 'icmp', mark: 0, device: null }));
+  });
+
+  test('a thousand answers wait while the process does not run, and none is lost', async () => {
+    const { fd, answers } = await ping(4);
+    const peer = Buffer.from([AF_INET, 0, 0, 0, 192, 168, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+    // In one go: nothing is read meanwhile.
+    for (let i = 0; i < 1000; i++) sendto(fd, echoRequest(4, String(i).padStart(16)), peer);
+    await eventually('every answer is read', () => answers.length === 1000);
   });
 
   test('mark and device are set; a device that is not there is told', () => {
