@@ -68,6 +68,11 @@ export class HookRunner {
     });
   }
 
+  /** Whether nothing runs or waits. */
+  get idle(): boolean {
+    return this.#working === null;
+  }
+
   /** Ends the running hook and forgets what waits. */
   async close(): Promise<void> {
     this.#abort.abort();

@@ -100,6 +100,11 @@ export class Lane {
     return this.#lastFailure;
   }
 
+  /** Whether nothing will happen before a time that is still to come. */
+  get idle(): boolean {
+    return this.#running === null && (this.#entries.length === 0 || this.#channel === null || this.waitMs > 0);
+  }
+
   /** ms until the next attempt; 0 = it runs or is due */
   get waitMs(): number {
     return this.#running !== null ? 0 : Math.max(0, this.#notBeforeMs - this.#parts.clock.now());

@@ -36,6 +36,11 @@ export class OutboxWriter {
     this.#parts = parts;
   }
 
+  /** nothing is being written just now */
+  get idle(): boolean {
+    return this.#writing === null;
+  }
+
   /** What the disk said last; null = it works */
   get trouble(): string | null {
     return this.#trouble;

@@ -108,6 +108,12 @@ export class Outbox {
     for (const lane of this.#lanes.values()) lane.kick();
   }
 
+  /** Whether everything was read, written and tried, and what is left waits for its next attempt. */
+  get idle(): boolean {
+    const written = this.#early === null && this.#writer.idle;
+    return written && [...this.#lanes.values()].every((lane) => lane.idle);
+  }
+
   reload(channels: readonly ChannelConfig[]): void {
     this.#channels = byName(channels);
     for (const lane of this.#lanes.values()) lane.configure(this.#channels.get(lane.name) ?? null);

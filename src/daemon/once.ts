@@ -9,12 +9,14 @@ import type { Config, UplinkConfig } from '../core/config.js';
 import type { StatusView } from '../core/messages.js';
 import { type PathKey, pathKey } from '../core/model.js';
 import { writeAtomically } from '../history/state-store.js';
-import { assemble, holderOf, lockStateDir, type Places, readConfig, requireNetAdmin } from './assembly.js';
+import { type Assembly, assemble, holderOf, lockStateDir, type Places, readConfig, requireNetAdmin } from './assembly.js';
 import { type ExitCode, StartError } from './start-error.js';
 
 /** Verdicts are due within 2 s; a first lookup of a name may take longer. */
 const VERDICT_MS = 10_000;
 const POLL_MS = 20;
+/** What follows is waited for so long, and as long as the slowest service and hook may take; the loop goes on meanwhile. */
+const AFTERMATH_MS = 60_000;
 
 const MEMORY_FILE = 'once.json';
 
@@ -71,12 +73,32 @@ async function judgeOnce(config: Config, { stateDir, runDir }: Places, warnings:
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
     const settled = engine.settled();
+    // The kernel has its routes first; only then is loaded what makes services follow and tells people.
+    if (fatal === null) await aftermath(assembly, config, () => fatal !== null);
     await loop.stop(null);
     const view = engine.view(performance.now());
     if (fatal !== null) throw fatal;
     return { exitCode: settled ? 0 : 1, view, note: settled ? null : `no verdict within ${VERDICT_MS / 1000} s` };
   } finally {
     await assembly.close();
+  }
+}
+
+/** Lets services follow and messages be tried once, those of earlier runs too. Whatever fails is told, and left to the next run. */
+async function aftermath({ loop, engine, services, log }: Assembly, config: Config, over: () => boolean): Promise<void> {
+  if (services === null) return;
+  await loop.applied();
+  await services.start().catch((error: unknown) => log.write('error', `services cannot follow: ${String(error)}`));
+  const { followers, hooks } = config.services;
+  const longestMs = Math.max(0, hooks?.timeoutMs ?? 0, ...followers.map(({ timeoutMs }) => 2 * timeoutMs));
+  const untilMs = performance.now() + AFTERMATH_MS + longestMs;
+  const busy = (): boolean => !services.idle() || engine.view(performance.now()).services.some(({ running }) => running);
+  while (busy() && !over()) {
+    if (performance.now() >= untilMs) {
+      log.write('warning', 'services or messages are not done yet: the next run goes on with them');
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 

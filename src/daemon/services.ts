@@ -37,6 +37,8 @@ interface Loaded {
     follow(ask: FollowAsk): void;
     cancel(run: number): void;
     hooks(notice: Notice): void;
+    /** nothing runs or waits */
+    idle(): boolean;
     close(): Promise<void>;
   };
   readonly outbox: import('../action/outbox.js').Outbox;
@@ -88,6 +90,12 @@ export class Services implements Following {
       telling.kick();
       outbox.kick();
     });
+  }
+
+  /** Whether everything asked so far was carried out or tried once. What an engine asks next is not known here. */
+  idle(): boolean {
+    if (this.#loaded === null) return this.#loading === null;
+    return this.#loaded.following.idle() && this.#loaded.outbox.idle;
   }
 
   /** Sentences for `status`. */
@@ -189,6 +197,7 @@ export class Services implements Following {
         follow: (ask) => client.follow(ask),
         cancel: (run) => client.cancel(run),
         hooks: (notice) => client.hooks(notice),
+        idle: () => client.idle,
         configure: () => undefined,
         close: () => client.close(),
       };
@@ -205,6 +214,7 @@ export class Services implements Following {
       follow: (ask) => runner.follow(ask),
       cancel: (run) => runner.cancel(run),
       hooks: (notice) => hooks.notify(notice),
+      idle: () => hooks.idle,
       configure: (services) => hooks.configure(services.hooks),
       close: async () => {
         await Promise.all([runner.close(), hooks.close()]);

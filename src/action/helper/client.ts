@@ -55,6 +55,11 @@ export class HelperClient {
     this.#send({ type: 'hooks', notice });
   }
 
+  /** Whether everything asked is with the helper, and every run has its outcome. Hooks end there by themselves. */
+  get idle(): boolean {
+    return this.#waiting.length === 0 && this.#runs.size === 0;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#retry !== null) clearTimeout(this.#retry);
