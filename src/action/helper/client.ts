@@ -48,7 +48,10 @@ export class HelperClient {
   }
 
   cancel(run: number): void {
-    if (this.#runs.has(run)) this.#send({ type: 'cancel', run });
+    if (!this.#runs.has(run)) return;
+    if (this.#connected) this.#send({ type: 'cancel', run });
+    // Nobody has begun it.
+    else this.#end(run, 'superseded while the helper was away', true);
   }
 
   hooks(notice: Notice): void {
@@ -141,11 +144,18 @@ export class HelperClient {
   }
 
   #fail(run: number, text: string): void {
+    this.#end(run, text, false);
+  }
+
+  #end(run: number, text: string, superseded: boolean): void {
     const running = this.#runs.get(run);
     if (running === undefined) return;
     clearTimeout(running.timer);
     this.#runs.delete(run);
     this.#waiting = this.#waiting.filter((request) => request.type !== 'follow' || request.run !== run);
-    this.#options.onOutcome({ run, ok: false, changed: false, rolledBack: null, superseded: false, text });
+    // Never within the call that asked.
+    setImmediate(() => {
+      if (!this.#closed) this.#options.onOutcome({ run, ok: false, changed: false, rolledBack: null, superseded, text });
+    });
   }
 }

@@ -32,7 +32,7 @@ export class LineReader {
     this.#rest += chunk;
     const lines = this.#rest.split('\n');
     this.#rest = lines.pop() ?? '';
-    if (this.#rest.length > MAX_LINE_BYTES) throw new Error('a line without end');
+    if ([this.#rest, ...lines].some((line) => line.length > MAX_LINE_BYTES)) throw new Error('a line is too long');
     return lines.filter((line) => line !== '');
   }
 }
@@ -93,6 +93,11 @@ function isFacts(value: unknown): value is Facts {
   return words.every((word) => typeof word === 'string' && /^[A-Za-z0-9_.:-]{1,64}$/.test(word) && !word.startsWith('-'));
 }
 
+/** What a Date can hold: ECMA-262, time values. */
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && Math.abs(value) <= 8.64e15;
+}
+
 function isRun(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value);
 }
@@ -106,13 +111,15 @@ function isNotice(value: unknown): value is Notice {
     words.every((key) => typeof value[key] === 'string') &&
     wordsOrNull.every((key) => value[key] === null || typeof value[key] === 'string') &&
     (value.family === null || value.family === 4 || value.family === 6) &&
-    typeof value.wallMs === 'number' &&
-    typeof value.sinceWallMs === 'number' &&
+    isTime(value.wallMs) &&
+    isTime(value.sinceWallMs) &&
     (value.outageMs === null || typeof value.outageMs === 'number') &&
     Array.isArray(value.text) &&
     value.text.every((line) => typeof line === 'string') &&
     Array.isArray(value.active) &&
+    value.active.every((one) => isObject(one) && (one.uplink === null || typeof one.uplink === 'string')) &&
     Array.isArray(value.figures) &&
+    value.figures.every(isObject) &&
     typeof value.folded === 'number'
   );
 }

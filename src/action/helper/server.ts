@@ -6,7 +6,7 @@ import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { FollowAsk, FollowOutcome, Notice } from '../../core/action.js';
-import type { ServicesConfig } from '../../core/services.js';
+import type { FollowerConfig, ServicesConfig } from '../../core/services.js';
 import { type Answer, type Facts, LineReader, parseRequest, type Request } from './protocol.js';
 
 export interface HelperParts {
@@ -65,6 +65,10 @@ export async function serveHelper(parts: HelperParts): Promise<Helper> {
       refuse(socket, request.run, `the configuration holds no ${request.follower}`);
       return;
     }
+    if (!holds(follower, request.uplink)) {
+      refuse(socket, request.run, `the configuration holds nothing of ${request.uplink} for ${request.follower}`);
+      return;
+    }
     const run = nextRun;
     nextRun += 1;
     owners.set(run, { socket, run: request.run });
@@ -117,6 +121,18 @@ export async function serveHelper(parts: HelperParts): Promise<Helper> {
       return new Promise((resolve) => server.close(() => resolve()));
     },
   };
+}
+
+/** Without an entry of its own an uplink asks nothing of a service. */
+function holds(follower: FollowerConfig, uplink: string): boolean {
+  switch (follower.kind) {
+    case 'mail-relay':
+      return Object.hasOwn(follower.smarthosts, uplink);
+    case 'files':
+      return Object.hasOwn(follower.copies, uplink);
+    case 'resolver':
+      return Object.hasOwn(follower.servers, uplink);
+  }
 }
 
 async function listen(server: Server, path: string, gid: number | null): Promise<void> {
