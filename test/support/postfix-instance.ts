@@ -76,8 +76,10 @@ export class PostfixInstance {
     return new RegExp(`^${name} =(.*)$`, 'm').exec(this.run('postconf', '-n', name))?.[1]?.trim() ?? null;
   }
 
-  start(): void {
-    this.run('postfix', 'start');
+  /** @param namespace the network it is to serve; null = ours */
+  start(namespace: string | null = null): void {
+    const argv = [...(namespace === null ? [] : ['ip', 'netns', 'exec', namespace]), 'postfix', '-c', this.config, 'start'];
+    execFileSync(argv[0] ?? '', argv.slice(1), { env, stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
   stop(): void {

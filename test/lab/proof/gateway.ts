@@ -40,11 +40,13 @@ export interface Setting {
   readonly start?: boolean;
   /** of the whole proof, ms; default 90 s */
   readonly timeout?: number;
+  /** why it cannot be told here, beyond what every lab needs */
+  readonly skip?: string | false;
 }
 
 /** A test in its own lab. Where the lab cannot be built the test is skipped with the reason. */
 export function proof(story: string, setting: Setting, tell: (gateway: Gateway) => Promise<void>): void {
-  test(story, { skip: SKIP, timeout: setting.timeout ?? 90_000 }, async (t) => {
+  test(story, { skip: SKIP || (setting.skip ?? false), timeout: setting.timeout ?? 90_000 }, async (t) => {
     const { topology, links } = setting;
     const lab = await Lab.create(topology, { ...(links && { links }) });
     try {
