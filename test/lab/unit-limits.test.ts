@@ -3,13 +3,15 @@
  * root, and systemd-analyze for the names of system calls.
  */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { HelperClient } from '../../src/action/helper/client.js';
+import type { FollowOutcome } from '../../src/core/action.js';
 import { AF_UNIX, bind, close, recv, SOCK_DGRAM, SOCK_NONBLOCK, socket } from '../../src/kernel/libc.js';
 import { unixAddress } from '../../src/kernel/notify.js';
 import { Lab } from '../../src/lab/lab.js';
@@ -20,6 +22,7 @@ import { allowedCalls, isOn, parseCallSets, parseUnit, single, words } from '../
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const UNIT = join(ROOT, 'packaging/systemd/backroute.service');
+const HELPER_UNIT = join(ROOT, 'packaging/systemd/backroute-helper.service');
 const { Unit = {}, Service = {}, Install = {} } = parseUnit(readFileSync(UNIT, 'utf8'));
 
 const analyze = spawnSync('systemd-analyze', ['--version']).status === 0;
@@ -35,10 +38,12 @@ const CAP_NET_ADMIN = 1n << 12n;
 const CAP_NET_RAW = 1n << 13n;
 
 describe('what systemd says of the unit', { skip: noAnalyze }, () => {
-  test('verify has no complaint', () => {
-    const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', UNIT], { encoding: 'utf8' });
-    assert.deepEqual({ status, said: stdout + stderr }, { status: 0, said: '' });
-  });
+  for (const unit of [UNIT, HELPER_UNIT]) {
+    test(`verify has no complaint about ${basename(unit)}`, () => {
+      const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' });
+      assert.deepEqual({ status, said: stdout + stderr }, { status: 0, said: '' });
+    });
+  }
 
   test('its exposure is low', () => {
     const text = execFileSync('systemd-analyze', ['security', '--offline=true', '--no-pager', UNIT], { encoding: 'utf8' });
@@ -269,5 +274,57 @@ describe('under the limits of the unit', { skip: skipRun, timeout: 120_000 }, ()
     ]);
     assert.equal(code, 3, said);
     assert.match(said, /lacks the capability CAP_NET_ADMIN/);
+  });
+});
+
+describe('the helper under the limits of its unit', { skip: skipRun, timeout: 60_000 }, () => {
+  const { Service: HelperService = {} } = parseUnit(readFileSync(HELPER_UNIT, 'utf8'));
+
+  test('it gets ready, serves the group alone, makes a service follow, and ends when told', async () => {
+    const config = `${CONFIG}follow:
+  exim:
+    copies: {fast: [{from: /mnt/logs/exim.fast, to: /mnt/logs/exim.conf}]}
+    check: [test, -s, /mnt/logs/exim.conf]
+`;
+    const place = { ...makePlace(config), service: HelperService, uid: 0, gid: 0 };
+    // The sandbox has no group of that name: the number of the one in the unit's place.
+    const argv = words(HelperService, 'ExecStart').map((word) =>
+      word === 'backroute'
+        ? word
+        : word.replace('/var/lib/backroute-helper', '/mnt/state').replace('/run/backroute-helper', '/mnt/runtime'),
+    );
+    assert.deepEqual(argv.slice(-3), ['helper', '--group', 'backroute']);
+    writeFileSync(join(place.logs, 'exim.fast'), 'smarthost of fast\n');
+    const [command = '', ...rest] = sandboxed(place, [...argv.slice(0, -1), String(GID)]);
+    const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const ended = once(child, 'close');
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk) => {
+        said += String(chunk);
+      });
+    }
+    const path = join(place.runtime, 'helper.sock');
+    const outcomes: FollowOutcome[] = [];
+    const client = new HelperClient({
+      path,
+      facts: () => ({ works: [], interfaces: {} }),
+      onOutcome: (outcome) => outcomes.push(outcome),
+      onLog: () => undefined,
+    });
+    try {
+      assert.ok(await until(() => existsSync(path) && statSync(path).gid === GID, 10_000, 20), said);
+      assert.equal(statSync(path).mode & 0o777, 0o660);
+      const follower = { kind: 'files', name: 'exim', copies: {}, check: null, reload: null, timeoutMs: 5_000 } as const;
+      client.follow({ run: 1, follower, uplink: 'fast' });
+      assert.ok(await until(() => outcomes.length === 1, 10_000, 20), said);
+      assert.deepEqual([outcomes[0]?.ok, outcomes[0]?.changed], [true, true], JSON.stringify(outcomes));
+      assert.equal(readFileSync(join(place.logs, 'exim.conf'), 'utf8'), 'smarthost of fast\n');
+    } finally {
+      await client.close();
+      child.kill('SIGTERM');
+    }
+    assert.deepEqual(await ended, [0, null], said);
+    assert.match(said, /listens on /);
   });
 });

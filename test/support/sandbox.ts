@@ -34,6 +34,8 @@ export interface SandboxOptions {
 export function sandboxed(options: SandboxOptions, argv: readonly string[]): string[] {
   const { service, uid, gid } = options;
   const capabilities = options.capabilities ?? words(service, 'AmbientCapabilities');
+  // Where the unit does not bound them, root has them all.
+  const bounded = options.capabilities !== undefined || single(service, 'CapabilityBoundingSet') !== null;
   const bounding = options.capabilities ?? words(service, 'CapabilityBoundingSet');
   const change = (names: readonly string[]) =>
     ['-all', ...names.map((name) => `+${name.toLowerCase().replace('cap_', '')}`)].join(',');
@@ -58,7 +60,7 @@ export function sandboxed(options: SandboxOptions, argv: readonly string[]): str
     '--clear-groups',
     `--inh-caps=${change(capabilities)}`,
     `--ambient-caps=${change(capabilities)}`,
-    `--bounding-set=${change(bounding)}`,
+    ...(bounded ? [`--bounding-set=${change(bounding)}`] : []),
     ...(isOn(service, 'NoNewPrivileges') ? ['--no-new-privs'] : []),
     '/mnt/bin/node',
     EXECUTOR,
@@ -102,6 +104,9 @@ function mounts({ service, state, runtime, logs, etc, uid, gid }: SandboxOptions
     lines.push('mount -t tmpfs -o mode=755 sandbox dev');
     lines.push('for one in null zero full random urandom tty; do touch dev/$one; mount --bind /dev/$one dev/$one; done');
     lines.push('mount --rbind dev /dev');
+  }
+  if (isOn(service, 'ProtectKernelTunables')) {
+    lines.push('mount --bind /proc/sys /proc/sys', 'mount -o remount,bind,ro /proc/sys');
   }
   if (single(service, 'ProtectProc') === 'invisible') lines.push('mount -t proc -o hidepid=invisible proc /proc');
   if (single(service, 'ProtectSystem') === 'strict') {

@@ -37,13 +37,13 @@ export function isOn(section: Section, key: string): boolean {
 }
 
 /**
- * The system calls that SystemCallFilter= leaves (systemd.exec(5)): lines with `~` take away from what earlier ones allow.
+ * The system calls that SystemCallFilter= leaves (systemd.exec(5)), without it all: lines with `~` take away from what earlier ones allow.
  * @param sets what `systemd-analyze syscall-filter` prints: each set's members, other sets among them
  */
 export function allowedCalls(section: Section, sets: ReadonlyMap<string, readonly string[]>): Set<string> {
   const expand = (name: string): string[] => (name.startsWith('@') ? (sets.get(name) ?? missing(name)).flatMap(expand) : [name]);
   // Always allowed, whatever the filter says.
-  const allowed = new Set(expand('@default'));
+  const allowed = new Set(expand(section.SystemCallFilter === undefined ? '@known' : '@default'));
   for (const line of section.SystemCallFilter ?? []) {
     const without = line.startsWith('~');
     for (const call of line.replace('~', '').split(/\s+/).flatMap(expand)) {
