@@ -35,15 +35,20 @@ export class Smarthost {
         done(right ? null : new Error('wrong login'), right ? { user: username } : undefined);
       },
       onData: (stream, session, done) => {
-        void text(stream).then((mail) => {
-          if (this.silent) {
-            this.held++;
-            return;
-          }
-          const subject = /^Subject: (.*?)\r?$/m.exec(mail)?.[1] ?? '';
-          this.mails.push({ subject, user: typeof session.user === 'string' ? session.user : null });
-          done();
-        });
+        text(stream).then(
+          (mail) => {
+            if (this.silent) {
+              this.held++;
+              return;
+            }
+            const subject = /^Subject: (.*?)\r?$/m.exec(mail)?.[1] ?? '';
+            this.mails.push({ subject, user: typeof session.user === 'string' ? session.user : null });
+            done();
+          },
+          () => {
+            // The sender went in the middle of it.
+          },
+        );
       },
     });
     this.#server.on('error', () => undefined);

@@ -54,12 +54,17 @@ const server = new SMTPServer({
     done(Object.assign(new Error('5.7.1 you are no customer of ours'), { responseCode: 550 }));
   },
   onData: (stream, { remoteAddress, envelope }, done) => {
-    void text(stream).then((raw) => {
-      const from = envelope.mailFrom === false ? '' : envelope.mailFrom.address;
-      const to = envelope.rcptTo.map(({ address }) => address);
-      say({ what: 'taken', atMs: monotonicMs(), source: remoteAddress, from, to, raw });
-      done();
-    });
+    text(stream).then(
+      (raw) => {
+        const from = envelope.mailFrom === false ? '' : envelope.mailFrom.address;
+        const to = envelope.rcptTo.map(({ address }) => address);
+        say({ what: 'taken', atMs: monotonicMs(), source: remoteAddress, from, to, raw });
+        done();
+      },
+      () => {
+        // The sender went in the middle of it: nothing was taken, and nobody is there to be told.
+      },
+    );
   },
 });
 // Clients that vanish are part of the story.
