@@ -28,6 +28,13 @@ export function isAddress(host: string): boolean {
   return parseAddress(host) !== null;
 }
 
+/** A relay on this machine, such as a tunnel's end: 127.0.0.0/8 and ::1, RFC 6890. */
+function isLoopback(address: string): boolean {
+  const bytes = parseAddress(address);
+  if (bytes === null) return false;
+  return bytes.length === 4 ? bytes[0] === 127 : bytes.every((byte, index) => byte === (index === 15 ? 1 : 0));
+}
+
 /**
  * @param addressesOf every known address of a name in one family
  * @returns nothing for addresses in connected networks: those are reached without any uplink
@@ -51,7 +58,7 @@ export function bindingsOf(
   const taken = new Set<string>();
   return bindings.filter(({ family, address }) => {
     // Two providers behind one address cannot be told apart by it: the first in the file has it.
-    if (taken.has(address) || isConnectedAddress(state, family, address)) return false;
+    if (taken.has(address) || isLoopback(address) || isConnectedAddress(state, family, address)) return false;
     taken.add(address);
     return true;
   });
