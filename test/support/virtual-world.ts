@@ -2,6 +2,7 @@
  * Drives an engine against a fake kernel and far sides under a virtual clock: carries its effects out as the daemon
  * does, brings back what follows from them, and notes everything. Nothing here waits; ten minutes take milliseconds.
  */
+import type { FollowAsk, Notice } from '../../src/core/action.js';
 import type { Config } from '../../src/core/config.js';
 import type { KernelOp, KernelState, OpResult, RouteState, SnapshotRequest } from '../../src/core/kernel.js';
 import type { Effect, Event, HistoryRecord, SavedState, StatusView, Surroundings } from '../../src/core/messages.js';
@@ -44,6 +45,7 @@ const READ_GAP_MS = 20;
 const READ_AFTER_APPLY_MS = 50;
 /** a timer this late is called a stall by the daemon */
 const STALL_MS = 250;
+const FOLLOW_MS = 50;
 const START_MS = 1000;
 const WALL_OFFSET_MS = 1_800_000_000_000;
 const RANK_WORLD = 0;
@@ -57,6 +59,10 @@ export class VirtualWorld {
   readonly farSides: readonly FarSide[];
   readonly random: Random;
   readonly log: LogEntry[] = [];
+  /** what the engine wanted people to be told */
+  readonly notices: Notice[] = [];
+  /** what it wanted of services; each is done 50 ms later */
+  readonly follows: FollowAsk[] = [];
   readonly names = new Map<string, readonly string[]>();
   readonly meters: ReadonlyMap<Family, OutageMeter>;
   readonly prober: VirtualProber;
@@ -287,6 +293,15 @@ export class VirtualWorld {
       case 'record':
         this.log.push({ atMs: this.elapsedMs, type: 'record', record: effect.record });
         return;
+      case 'notify':
+        this.notices.push(effect.notice);
+        return;
+      case 'follow':
+        this.#follow(effect.ask);
+        return;
+      case 'cancel-follow':
+        // Too late: it is done.
+        return;
       case 'save':
         // through JSON and back, as through the disk
         this.saved = JSON.parse(JSON.stringify(effect.saved)) as SavedState;
@@ -342,6 +357,12 @@ export class VirtualWorld {
       this.deliver({ type: 'kernel-seen', state: this.kernel.snapshotNow(this.engine.snapshotRequest()) });
     });
     this.#reading = { ticket, atMs };
+  }
+
+  #follow(ask: FollowAsk): void {
+    this.follows.push(ask);
+    const outcome = { run: ask.run, ok: true, changed: true, rolledBack: null, superseded: false, text: 'done' };
+    this.#process.schedule(this.nowMs + FOLLOW_MS, RANK_ANSWER, () => this.deliver({ type: 'follow-finished', outcome }));
   }
 
   #resolve(name: string, family: Family): void {
