@@ -131,9 +131,10 @@ function heldUp(runs: readonly OutageRun[]): string[] {
 function besideFigure(contender: Contender, measured: readonly OutageRun[] | Error | string): Beside {
   const { name, settings } = contender;
   if (typeof measured === 'string' || measured instanceof Error) {
-    return { name, settings, figures: null, note: typeof measured === 'string' ? measured : measured.message };
+    return { name, settings, figures: null, samples: [], note: typeof measured === 'string' ? measured : measured.message };
   }
-  return { name, settings, figures: figuresOf(measured.map((run) => run.gapMs)), note: null };
+  const samples = measured.map((run) => run.gapMs);
+  return { name, settings, figures: figuresOf(samples), samples, note: null };
 }
 
 function failbackRow(all: ByContender): Row {
@@ -157,6 +158,7 @@ function failbackRow(all: ByContender): Row {
         name: contender.name,
         settings: contender.settings,
         figures: figuresOf(lost(runsOf(contender))),
+        samples: lost(runsOf(contender)),
         note: null,
       })),
     detail: mine.map((run) => run.failback),

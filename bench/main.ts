@@ -42,7 +42,7 @@ async function main(options: Options): Promise<number> {
   say(heading(options, able));
   const effort: Effort = {
     runs: options.runs,
-    besideRuns: options.quick ? 2 : 5,
+    besideRuns: options.quick ? 1 : 4,
     besides: able,
     progress: progressLine(),
   };

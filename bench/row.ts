@@ -9,6 +9,7 @@ export interface Beside {
   readonly name: string;
   readonly settings: string;
   readonly figures: Figures | null;
+  readonly samples: readonly number[];
   /** why there is no figure, or what the figure does not show */
   readonly note: string | null;
 }
@@ -18,7 +19,7 @@ export interface Row {
   readonly what: string;
   readonly unit: 'ms' | '%' | 'MB' | 'packets' | 'samples';
   /** null = told for information */
-  readonly limit: { readonly median?: number; readonly p95?: number; readonly max?: number } | null;
+  readonly limit: { readonly median?: number; readonly p95?: number; readonly mean?: number; readonly max?: number } | null;
   /** the least that the method allows; null = there is none worth a number */
   readonly floor: number | null;
   readonly figures: Figures | null;
@@ -45,7 +46,7 @@ export function verdictOf({ limit, figures }: Row): Verdict {
   if (figures === null) return 'not measured';
   if (limit === null) return '';
   const within = (value: number, bound: number | undefined): boolean => bound === undefined || value <= bound;
-  const kept = within(figures.median, limit.median) && within(figures.p95, limit.p95) && within(figures.max, limit.max);
+  const kept = (['median', 'p95', 'mean', 'max'] as const).every((which) => within(figures[which], limit[which]));
   return kept ? 'ok' : 'MISSED';
 }
 

@@ -38,7 +38,7 @@ function ownCells(one: Row): string[] {
     number === undefined || number === null ? '' : amount(number, unit);
   return [
     `${one.id}: ${one.what}`,
-    limit === null ? '' : [limit.median, limit.p95 ?? limit.max].map(value).filter(Boolean).join(' / '),
+    limit === null ? '' : [limit.median ?? limit.mean, limit.p95 ?? limit.max].map(value).filter(Boolean).join(' / '),
     value(floor),
     value(figures?.median),
     value(figures?.p95),

@@ -91,6 +91,6 @@ ${timers}  ipv4 { import none; export all; next hop self; };
         labPath(lab, `${name}.pid`),
       ]);
     const processes = [start('gateway', here, 'gateway'), start(fast.isp, there, 'provider')];
-    return whenInUse(lab, processes, 3 * intervalMs + 500);
+    return whenInUse(lab, processes, 2 * intervalMs + 500);
   },
 };

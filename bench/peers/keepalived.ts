@@ -63,6 +63,6 @@ vrrp_instance fast {
       config,
       ...pidFiles,
     ]);
-    return whenInUse(lab, [process], 3 * intervalMs + 200);
+    return whenInUse(lab, [process], 2 * intervalMs + 200);
   },
 };

@@ -54,6 +54,6 @@ connection {
 `,
     );
     const process = new PeerProcess(lab, 'gateway', ['lsm', '-f', '-c', config, '-p', labPath(lab, 'lsm.pid')]);
-    return whenInUse(lab, [process], 3 * intervalMs + 200);
+    return whenInUse(lab, [process], 2 * intervalMs + 200);
   },
 };
