@@ -22,7 +22,7 @@ export const SECRET_WORD = 'Schluesselblume';
 const GATEWAY_LAN = '192.168.1.2';
 
 /** How a JSON-lines program of this folder is started in a node, and heard. */
-function program<T>(lab: Lab, node: string, module: string, options: object, hear: (line: T) => void): ChildProcess {
+export function program<T>(lab: Lab, node: string, module: string, options: object, hear: (line: T) => void): ChildProcess {
   const path = fileURLToPath(new URL(`./${module}.js`, import.meta.url));
   const child = lab.spawn(node, [process.execPath, path, JSON.stringify(options)], { stdio: ['pipe', 'pipe', 'inherit'] });
   assert.ok(child.stdout !== null);
@@ -108,7 +108,7 @@ export function office(story: string, setting: OfficeSetting, tell: (office: Off
             port: PORT,
             customer: uplink.upstream4.replace(/1$/, '2'),
             user: 'office',
-            password: password(uplink.name),
+            password: passwordOf(uplink.name),
           }),
         ),
         MailServer.start(lab, 'internet', {
@@ -116,7 +116,7 @@ export function office(story: string, setting: OfficeSetting, tell: (office: Off
           port: PORT,
           customer: null,
           user: 'gateway',
-          password: password('mailbox'),
+          password: passwordOf('mailbox'),
         }),
       ]);
       const mailbox = servers.at(-1);
@@ -145,8 +145,9 @@ async function send(lab: Lab, options: MailClientOptions): Promise<readonly Sent
   return sent;
 }
 
-function password(of: string): string {
-  return `${SECRET_WORD} of ${of} #1:"`;
+/** The password of an uplink's smarthost, of the `mailbox`, or of any other server. */
+export function passwordOf(of: string): string {
+  return `${SECRET_WORD} of ${of} #1"`;
 }
 
 /** The file of a secret, and the key that names it. */
@@ -154,7 +155,7 @@ export function secretFile(gateway: Gateway, of: string): string {
   const dir = join(gateway.dir, 'secrets');
   mkdirSync(dir, { recursive: true });
   const path = join(dir, of);
-  writeFileSync(path, `${password(of)}\n`, { mode: 0o600 });
+  writeFileSync(path, `${passwordOf(of)}\n`, { mode: 0o600 });
   return path;
 }
 
