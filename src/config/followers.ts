@@ -188,7 +188,9 @@ function resolverOf(shape: ResolverShape, uplinks: readonly string[], report: Re
 // ---- hooks -----------------------------------------------------------------------------------------------------------
 
 export function mergeHooks(shape: HooksShape, report: Report): HooksConfig {
-  const directory = shape.directory ?? SERVICES.hooks.directory;
+  // Who names commands need not have the usual folder beside.
+  const usual = shape.commands === undefined ? SERVICES.hooks.directory : null;
+  const directory = shape.directory === undefined ? usual : shape.directory;
   const commands = (shape.commands ?? []).map((command, index) => commandOf(command, ['hooks', 'commands', index], report));
   if (directory === 'off' && commands.length === 0) {
     report(['hooks'], null, complaint('nothing would ever be run', null, 'Name a directory or commands.'));
