@@ -164,7 +164,9 @@ export class Followers {
 
   #tell(follower: Follower, severity: HistoryRecord['severity'], text: string, uplink: string): void {
     const data = { follower: follower.config.name, uplink };
-    this.#port.record(recordOf('action', severity, `${follower.config.name}: ${text}`, null, data));
+    const { name } = follower.config;
+    const named = text.startsWith(`${name} `) || text.startsWith(`${name}:`);
+    this.#port.record(recordOf('action', severity, named ? text : `${name}: ${text}`, null, data));
   }
 }
 

@@ -142,7 +142,7 @@ export class Notices {
     this.#lastThread.delete(taken);
     if (!back) this.#lastThread.set(left, thread);
     const lasted = record.durationMs === null ? '' : ` It had gone by ${from} for ${formatDuration(record.durationMs)}.`;
-    const why = OF_THE_TAKEN.has(reason) ? reasonText[reason] : `${from}: ${reasonText[reason]}`;
+    const why = OF_THE_TAKEN.has(reason) ? reasonText[reason] : `on ${from}, ${reasonText[reason]}`;
     this.#give(
       {
         ...this.#blank(id, thread, wallMs, record, nowMs),

@@ -129,10 +129,7 @@ test('failures: told once, tried again after 5 s, 15 s, 1 min, 5 min and 5 min, 
     [['action', 'error', 'exim: the check failed']],
   );
   stage.end({ changed: false, text: 'exim has the files of backup' });
-  assert.deepEqual(
-    [stage.records.at(-1)?.severity, stage.records.at(-1)?.text],
-    ['notice', 'exim: exim has the files of backup'],
-  );
+  assert.deepEqual([stage.records.at(-1)?.severity, stage.records.at(-1)?.text], ['notice', 'exim has the files of backup']);
   assert.deepEqual([stage.view.failures, stage.view.verified], [0, true]);
 });
 

@@ -120,7 +120,7 @@ test('one notice per change of state and per switch, in plain words, all of one 
   assert.equal(stage.at(2).outageMs, 121_500);
   assert.match(
     stage.at(1).text[0] ?? '',
-    /^IPv4 traffic goes by backup: fast: the gateway answers, .*It had gone by fast for 1 min/,
+    /^IPv4 traffic goes by backup: on fast, the gateway answers, .*It had gone by fast for 1 min/,
   );
   assert.deepEqual(stage.at(0).figures, [{ uplink: 'fast', family: 4, health: 'up', loss: 0, rttMs: 20 }]);
   assert.deepEqual(stage.notices.outages, {});
