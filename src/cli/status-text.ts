@@ -120,7 +120,8 @@ function serviceState(service: FollowerView, paint: Paint): [state: string, text
   if (service.desired === null) return [paint('dim', 'left alone'), 'nothing is configured for the uplink in use'];
   if (service.running) return [paint('yellow', 'being changed'), ''];
   if (service.failures > 0) {
-    const again = service.retryInMs === null ? '' : `, again in ${formatDuration(service.retryInMs)}`;
+    const { retryInMs } = service;
+    const again = retryInMs === null ? '' : retryInMs < 1_000 ? ', again at once' : `, again in ${formatDuration(retryInMs)}`;
     const often = service.failures === 1 ? '' : ` ${service.failures} times`;
     return [paint('red', `failed${often}${again}`), service.text ?? ''];
   }

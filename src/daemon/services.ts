@@ -163,7 +163,8 @@ export class Services implements Following {
       deliver: telling.deliver,
       clock,
       random,
-      report: ({ severity, channel, text }) => log.write(severity, channel === null ? text : `${channel}: ${text}`),
+      report: ({ severity, channel, text }) =>
+        log.write(severity, channel === null || text.includes(channel) ? text : `${channel}: ${text}`),
     });
     telling.configure(this.#config.channels);
     telling.update(view());
