@@ -12,8 +12,8 @@ const RETRY_MS = 5_000;
 
 interface Name {
   address: string | null;
-  /** all of the last answer, for those who need every one */
-  all: readonly string[];
+  /** every address met lately and when, for those who need all of them: large providers rotate theirs */
+  met: Map<string, number>;
   /** failing is no news: it is asked for in a family that it need not have */
   quiet: boolean;
   error: string | null;
@@ -21,6 +21,9 @@ interface Name {
   /** the next time it is asked for */
   next: Entry | null;
 }
+
+/** An address that was in an answer is reckoned with for so long: others may still have it from then. */
+const LATELY_MS = 3_600_000;
 
 const keyOf = (name: string, family: Family): string => `${name}/${family}`;
 
@@ -34,12 +37,12 @@ export class Names {
     this.#agenda = agenda;
     this.#ask = ask;
     for (const [key, address] of Object.entries(lastGood))
-      this.#names.set(key, { address, all: [address], quiet: false, error: null, wanted: false, next: null });
+      this.#names.set(key, { address, met: new Map([[address, 0]]), quiet: false, error: null, wanted: false, next: null });
   }
 
   /** Starts to keep this name resolved. @returns its last good address */
   want(name: string, family: Family, quiet = false): string | null {
-    const fresh: Name = { address: null, all: [], quiet, error: null, wanted: false, next: null };
+    const fresh: Name = { address: null, met: new Map(), quiet, error: null, wanted: false, next: null };
     const known = this.#names.get(keyOf(name, family)) ?? fresh;
     known.quiet = quiet && (known.quiet || !known.wanted);
     this.#names.set(keyOf(name, family), known);
@@ -61,8 +64,7 @@ export class Names {
     this.#again(name, family, known, REFRESH_MS, nowMs);
     known.error = null;
     const [first] = addresses;
-    const others = known.quiet && [...addresses].sort().join() !== [...known.all].sort().join();
-    if (addresses.length > 0) known.all = addresses;
+    const others = this.#meet(known, addresses, nowMs) && known.quiet;
     if (first === undefined || (known.address !== null && addresses.includes(known.address))) return others;
     known.address = first;
     return true;
@@ -84,11 +86,20 @@ export class Names {
   }
 
   addressesOf(name: string, family: Family): readonly string[] {
-    return this.#names.get(keyOf(name, family))?.all ?? [];
+    return [...(this.#names.get(keyOf(name, family))?.met.keys() ?? [])];
   }
 
   addressOf(name: string, family: Family): string | null {
     return this.#names.get(keyOf(name, family))?.address ?? null;
+  }
+
+  /** @returns whether the addresses met lately are others than before */
+  #meet(known: Name, addresses: readonly string[], nowMs: number): boolean {
+    if (addresses.length === 0) return false;
+    const before = [...known.met.keys()].join();
+    for (const address of addresses) known.met.set(address, nowMs);
+    for (const [address, metMs] of known.met) if (nowMs - metMs > LATELY_MS) known.met.delete(address);
+    return [...known.met.keys()].join() !== before;
   }
 
   #again(name: string, family: Family, known: Name, delayMs: number, nowMs: number): void {
