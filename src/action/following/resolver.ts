@@ -10,8 +10,8 @@ import type { Service, Things } from './service.js';
 
 /** Files below are made anew by others at any time. */
 const MADE_BY: readonly (readonly [folder: string, program: string])[] = [
-  ['/run/systemd/resolve/', 'systemd-resolved: write `how: systemd-resolved`'],
-  ['/usr/lib/systemd/', 'systemd-resolved: write `how: systemd-resolved`'],
+  ['/run/systemd/resolve/', 'systemd-resolved: write `systemd-resolved: {}`'],
+  ['/usr/lib/systemd/', 'systemd-resolved: write `systemd-resolved: {}`'],
   ['/run/NetworkManager/', 'NetworkManager: set its servers there, or `dns=none`'],
   ['/run/resolvconf/', 'resolvconf: remove it, or make this a plain file'],
   ['/run/connman/', 'connman'],

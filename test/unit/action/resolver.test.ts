@@ -66,7 +66,7 @@ describe('resolv.conf', () => {
     assert.deepEqual([outcome.ok, outcome.changed, outcome.rolledBack], [false, false, null]);
     assert.match(
       outcome.text,
-      /leads to \/run\/systemd\/resolve\/stub-resolv\.conf, which is made by systemd-resolved: write `how: systemd-resolved`/,
+      /leads to \/run\/systemd\/resolve\/stub-resolv\.conf, which is made by systemd-resolved: write `systemd-resolved: \{\}`/,
     );
     const [problem] = await followerProblems(resolver('resolv.conf'));
     assert.match(problem ?? '', /^resolver: .*(made by systemd-resolved|cannot be replaced)/);
