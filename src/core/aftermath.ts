@@ -33,6 +33,8 @@ export class Aftermath {
   readonly #notices: Notices;
   #services: ServicesConfig;
   #bound: readonly BoundHost[] = [];
+  /** told of before the choice that follows from it was made */
+  #gathered: Notice[] = [];
 
   constructor(services: ServicesConfig, outages: Readonly<Record<PathKey, Outage>>, port: AftermathPort) {
     this.#services = services;
@@ -49,7 +51,7 @@ export class Aftermath {
       wallMs: (ms) => port.wallMs(ms),
       active: () => this.#active(),
       figures: (now) => this.#figures(now),
-      notify: (notice) => port.emit({ type: 'notify', notice }),
+      notify: (notice) => this.#gathered.push(notice),
     });
   }
 
@@ -73,6 +75,12 @@ export class Aftermath {
   /** Everything that was recorded passes here. */
   take(record: HistoryRecord, nowMs: number): void {
     if (this.#tells) this.#notices.take(record, nowMs);
+  }
+
+  /** Everything is decided: people hear what is active now, not what was active when the failure was noticed. */
+  handOut(): void {
+    for (const notice of this.#gathered) this.#port.emit({ type: 'notify', notice: { ...notice, active: this.#active() } });
+    this.#gathered = [];
   }
 
   /** The process is about to end: nothing is held back any more. */

@@ -511,6 +511,7 @@ export class Engine {
       this.#paths.steer((family, table) => this.#keeper.steered(family, table), now);
       for (const path of this.#paths.all()) path.detector.resume(now);
     }
+    this.#aftermath.handOut();
     if (this.#save) {
       this.#save = false;
       this.#emit({ type: 'save', saved: this.saved() });

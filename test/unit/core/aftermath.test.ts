@@ -52,6 +52,11 @@ test('services are verified at start, follow a switch and its return; people are
   );
   const [first] = world.notices;
   assert.ok(world.notices.every(({ thread }) => thread === first?.id));
+  assert.deepEqual(
+    world.notices.map(({ active }) => active.find(({ family }) => family === 4)?.uplink),
+    ['backup', 'backup', 'backup', 'fast'],
+    'what is active is what has just been decided',
+  );
   const outageMs = world.notices[2]?.outageMs ?? 0;
   assert.ok(Math.abs(outageMs - 40_000) < 3_000, `told ${outageMs} ms of 40 s`);
   assert.deepEqual(world.engine?.view(world.nowMs).services[0]?.verified, true);
