@@ -9,11 +9,25 @@ import { parseConfig } from '../../../src/config/parse.js';
 import { formatProblem } from '../../../src/config/problem.js';
 import type { Notice } from '../../../src/core/action.js';
 
-const text = readFileSync(new URL('../../../../docs/services.md', import.meta.url), 'utf8');
+const root = new URL('../../../../', import.meta.url);
+const text = readFileSync(new URL('docs/services.md', root), 'utf8');
 const UPLINKS = 'uplinks: {fast: {gateway: 192.168.1.253}, backup: {gateway: 192.168.1.1}}\n';
 
+function examplesIn(markdown: string): string[] {
+  return [...markdown.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, example = '']) => example);
+}
+
+test('the examples of the README are valid', () => {
+  const examples = examplesIn(readFileSync(new URL('README.md', root), 'utf8'));
+  assert.ok(examples.length >= 2);
+  for (const example of examples) {
+    const result = parseConfig(example.startsWith('uplinks:') ? example : `${UPLINKS}${example}`, 'README.md');
+    assert.ok(result.ok, result.ok ? '' : `${example}\n${result.problems.map(formatProblem).join('\n')}`);
+  }
+});
+
 test('every example is valid, and what the adapters know of it too', async () => {
-  const examples = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, example = '']) => example);
+  const examples = examplesIn(text);
   assert.ok(examples.length >= 9);
   const kinds = new Set<string>();
   for (const example of examples) {
