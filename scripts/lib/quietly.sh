@@ -16,8 +16,8 @@ put_back() {
 
 # Of the packages that are new: nothing of theirs begins at the next boot either.
 keep_off() {
-  for package in $(installed); do
-    printf '%s\n' "$before" | grep -qxF "$package" && continue
+  # Once in the three lists: only there afterwards.
+  for package in $(printf '%s\n' "$before" "$before" "$(installed)" | sort | uniq -u); do
     for file in $(dpkg -L "$package"); do
       name=${file##*/}
       case $file in
