@@ -4,7 +4,7 @@
  * `npm start` and `npm test` begin with it; alone: `node scripts/setup.mjs`.
  */
 import { createHash } from 'node:crypto';
-import { accessSync, constants, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, lstatSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Problem, runChild, runScript } from './lib/children.mjs';
@@ -60,6 +60,12 @@ async function installNpmPackages() {
   const hash = createHash('sha256').update(lock).digest('hex');
   const marker = join(ROOT, 'node_modules', '.backroute-setup');
   if (readIfThere(marker) === hash || isNewer('node_modules/.package-lock.json', 'package-lock.json')) return;
+  if (isLink('node_modules')) {
+    throw new Problem(
+      'node_modules is a link to another folder, and npm ci would empty that one',
+      'remove the link (rm node_modules), then try again',
+    );
+  }
   say('Installing the npm packages (npm ci) …');
   const started = Date.now();
   // No package of ours needs an install script; none gets to run one.
@@ -158,6 +164,10 @@ function isNewer(path, than) {
   } catch {
     return false;
   }
+}
+
+function isLink(path) {
+  return lstatSync(join(ROOT, path), { throwIfNoEntry: false })?.isSymbolicLink() === true;
 }
 
 function readIfThere(path) {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -69,6 +69,16 @@ test("what a person installed with npm's own words is accepted when it is newer 
   mkdirSync(join(root, 'node_modules'));
   writeFileSync(join(root, 'node_modules/.package-lock.json'), '{}');
   await setUp(root);
+  assert.ok(!existsSync(join(root, 'npm-calls')));
+});
+
+test("a node_modules that is a link to another clone's is not emptied through it", async () => {
+  const root = clone('linked', INSTALLS);
+  mkdirSync(join(root, 'elsewhere'));
+  symlinkSync(join(root, 'elsewhere'), join(root, 'node_modules'));
+  const { code, err } = await setUp(root);
+  assert.equal(code, 1);
+  assert.match(err, /node_modules is a link to another folder.*\n {2}-> remove the link/);
   assert.ok(!existsSync(join(root, 'npm-calls')));
 });
 
