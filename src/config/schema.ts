@@ -220,7 +220,7 @@ export const fileSchema = mapping(
     uplinks,
     ...optional({
       defaults: mapping(shared, 'Serves every uplink that does not say otherwise.'),
-      log: file('Text file that gets one plain line for each change of state.', '/var/log/backroute.log'),
+      log: file('Text file that gets one plain line for each change of state.', '/var/log/backroute/changes.log'),
       'on-stop': word(
         'keep: routes stay as they are when the program stops; restore: those from before come back.',
         BUILT_IN.onStop,

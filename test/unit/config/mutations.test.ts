@@ -29,7 +29,7 @@ uplinks:
     gateway: backup.example.net
     targets: *targets
     degraded: off
-log: /var/log/backroute.log
+log: /var/log/backroute/changes.log
 on-stop: keep
 socket: {group: adm, mode: "0660"}
 kernel: {protocol: 110, table-base: 7100, rule-base: 700, mark-mask: 0x7f000000}
