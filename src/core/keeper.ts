@@ -15,6 +15,8 @@ import { RepairLimit } from './repair-limit.js';
 
 /** Refused operations are tried again after this. */
 const RETRY_MS = 1_000;
+/** Without any default route there is nothing to be careful of. */
+const RETRY_WITHOUT_DEFAULT_MS = 50;
 
 export interface KeeperPort {
   apply(ops: readonly KernelOp[]): void;
@@ -143,7 +145,7 @@ export class Keeper {
       if (result.op.op === 'route-replace' || result.op.op === 'route-add') refusedRoutes.push(result.op.route);
     }
     if (results.some((r) => !r.ok)) {
-      this.#retryAtMs = nowMs + RETRY_MS;
+      this.#retryAtMs = nowMs + (this.#lacksDefault() ? RETRY_WITHOUT_DEFAULT_MS : RETRY_MS);
       this.#port.wakeAt(this.#retryAtMs);
     }
     return refusedRoutes;
@@ -169,6 +171,12 @@ export class Keeper {
       routes.every((w) => state.routes.some((r) => sameRoute(r, w))) &&
       state.rules.some((r) => sameRule(r, rule))
     );
+  }
+
+  /** A family that should have a default route has none at all. */
+  #lacksDefault(): boolean {
+    const state = this.state;
+    return state !== null && this.#plan?.defaults.some((w) => mainDefaults(state, w.family).length === 0) === true;
   }
 
   /** What is not asked for any more is not refused any more. */

@@ -212,6 +212,19 @@ test('what the kernel refuses is tried again after a second, told once, and told
   assert.equal(bench.told('kernel').filter((text) => /accepts again/.test(text)).length, 2);
 });
 
+test('without any default route what is refused is tried again after 50 ms', () => {
+  const { bench, input, kernel } = inForce();
+  remove(kernel, 1);
+  remove(kernel, 0);
+  kernel.sabotage = (op) => (op.op === 'route-replace' && bench.now < 120 ? 'EPERM' : null);
+  bench.now = 0;
+  bench.look(input);
+  assert.deepEqual(ways(kernel), []);
+  for (; ways(kernel).length === 0 && bench.now < 1_000; bench.now += 10) bench.reconcile(input);
+  assert.deepEqual(ways(kernel), OURS);
+  assert.ok(bench.now <= 170, `back after ${bench.now} ms`);
+});
+
 test('a new plan is tried at once, whatever was refused before', () => {
   const { bench, input, kernel } = inForce();
   kernel.sabotage = (op) => (op.op === 'route-replace' ? 'EPERM' : null);
