@@ -23,6 +23,8 @@ export class FamilyChoice {
   sinceMs: number;
   #bornMs: number;
   #localTold = false;
+  /** the first place in main has been ours since this start */
+  #taken = false;
 
   constructor(family: Family, nowMs: number) {
     this.family = family;
@@ -75,7 +77,9 @@ export class FamilyChoice {
   holdsFirstPlace(paths: readonly Path[]): boolean {
     if (this.active === null) return false;
     const path = paths.find((p) => p.uplink.name === this.active);
-    return this.reason !== 'adopted' || (path !== undefined && path.verdict.health !== 'unknown');
+    // Once taken it is kept: a reload that asks the path anew gives it back to nobody.
+    if (this.reason !== 'adopted' || (path !== undefined && path.verdict.health !== 'unknown')) this.#taken = true;
+    return this.#taken;
   }
 
   /** Chooses anew. @returns what is to be told; `active` has changed when one of the records is a switch from another one */

@@ -5,7 +5,7 @@ import type { Config, UplinkConfig } from '../../../src/core/config.js';
 import { Engine } from '../../../src/core/engine.js';
 import type { Effect, Event, HistoryRecord, SavedState, Surroundings } from '../../../src/core/messages.js';
 import { makeEngine, withDefault } from '../../support/story.js';
-import { classic, config, separate, type Topology } from '../../support/topology.js';
+import { classic, config, foreignDefault, separate, type Topology } from '../../support/topology.js';
 import { VirtualWorld } from '../../support/virtual-world.js';
 
 const AROUND: Surroundings = { bootId: 'boot-1', gid: 0, random: () => 0.5, wallMs: (ms) => 1_800_000_000_000 + ms };
@@ -270,6 +270,19 @@ test('a reload of the same file moves nothing and forgets nothing', () => {
   );
   world.runUntil(from + 5_000);
   assert.deepEqual(opsSince(world, from), []);
+});
+
+test('a reload that asks the active uplink anew does not give up its place', () => {
+  const topology = network();
+  const world = running(topology, 60_000);
+  assert.equal(world.engine?.view(world.nowMs).families[0]?.reason, 'adopted');
+  const firstProtocol = (): number | undefined => world.kernel.state.routes.find((r) => r.destination === 'default')?.protocol;
+  assert.equal(firstProtocol(), 110);
+  const uplinks = topology.config.uplinks.map((u) => ({ ...u, quorum: 1, probe: { ...u.probe, timeoutMs: 900 } }));
+  world.reload({ ...topology.config, uplinks });
+  world.kernel.foreign({ op: 'route-replace', route: foreignDefault(topology.kernel, '192.168.1.77', 'eth0') });
+  world.runUntil(world.elapsedMs + 10);
+  assert.equal(firstProtocol(), 110, 'before any verdict on the new targets');
 });
 
 test('repeated failures are remembered over a restart', () => {
