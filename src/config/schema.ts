@@ -252,7 +252,7 @@ export const fileSchema = mapping(
           ),
           'rule-base': count(
             'First of 64 priorities of policy rules.',
-            { min: 1, max: 32_700, why: 'They must stand before the rule of table main, 32766.' },
+            { min: 1, max: 32_600, why: 'They must stand before the rule of table main, 32766.' },
             BUILT_IN.kernel.ruleBase,
           ),
           'mark-mask': leaf(bits32, {

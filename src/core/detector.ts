@@ -1,7 +1,8 @@
 /**
  * Says within milliseconds whether one path is answering or silent. It sends the regular probes spread over the interval,
  * starts a confirm burst when an answer is overdue, and reports verdicts; it never decides what follows from them.
- * Stated in docs/architecture.md ("How a silence is noticed"). Knows neither routes nor other paths.
+ * Stated in docs/architecture.md ("How a silence is noticed"). Knows neither routes nor other paths. Longer than most: one
+ * state machine, whose states are only understood together.
  */
 import type { Agenda, Entry } from './agenda.js';
 import { Burst, type BurstCause } from './burst.js';
