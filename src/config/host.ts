@@ -5,7 +5,7 @@
  */
 import { BlockList, isIPv4, isIPv6, SocketAddress } from 'node:net';
 import { domainToASCII } from 'node:url';
-import type { HostRef } from '../core/config.js';
+import type { GatewayRef, HostRef } from '../core/config.js';
 import type { Family } from '../core/model.js';
 import { isLinkLocal } from '../core/net.js';
 import { bad, good, type Read } from './units.js';
@@ -31,7 +31,8 @@ loopback.addAddress('::1', 'ipv6');
 const familyName = (family: Family): 'ipv4' | 'ipv6' => (family === 4 ? 'ipv4' : 'ipv6');
 
 /** The address or the name. */
-export function hostText(host: HostRef): string {
+export function hostText(host: GatewayRef): string {
+  if (host.kind === 'auto') return 'auto';
   return host.kind === 'address' ? host.address : host.name;
 }
 

@@ -46,6 +46,12 @@ export function mergeConfig(file: FileShape, order: readonly string[], report: R
     socket,
     kernel,
     sysctls: file.sysctls ?? BUILT_IN.sysctls,
+    via: BUILT_IN.via,
+    connections: BUILT_IN.connections,
+    masquerade: BUILT_IN.masquerade,
+    lanPrefix: BUILT_IN.lanPrefix,
+    drill: BUILT_IN.drill,
+    routerAdvertisements: BUILT_IN.routerAdvertisements,
     services: {
       channels: mergeChannels(file.notify ?? {}, report),
       followers: mergeFollowers(file, order, report),

@@ -108,6 +108,7 @@ function checkGateways(
 ): void {
   for (const { family, host } of uplink.gateways) {
     const path: Path = ['uplinks', uplink.name, gatewayKey(uplink, family)];
+    if (host.kind === 'auto') continue;
     const isName = host.kind === 'name';
     const addresses = isName ? resolve(host.name).filter((one) => familyOfText(one) === family) : [host.address];
     if (addresses.length === 0) {

@@ -57,6 +57,10 @@ export class UplinkMerger {
       holdDown: this.#holdDown(recoverAfterMs),
       degraded: this.#degraded(),
       quorum,
+      tier: BUILT_IN.uplink.tier,
+      weight: BUILT_IN.uplink.weight,
+      metered: BUILT_IN.uplink.metered,
+      prefix: BUILT_IN.uplink.prefix,
     };
   }
 

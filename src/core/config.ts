@@ -69,9 +69,24 @@ export interface HoldDownConfig {
   readonly decayMs: number;
 }
 
+/** `auto`: the next hop that the system itself knows, by DHCP, router advertisement, PPP or networkd. */
+export type GatewayRef = HostRef | { readonly kind: 'auto' };
+
 export interface GatewayConfig {
   readonly family: Family;
-  readonly host: HostRef;
+  readonly host: GatewayRef;
+}
+
+/** An uplink whose bytes cost money. It never shares. */
+export interface MeteredConfig {
+  /** what probes may cost in a month; they become rarer to keep within it */
+  readonly probeBudgetBytes: number;
+  /** what everything may cost in a month, by the interface's counters; null = no limit */
+  readonly capBytes: number | null;
+  /** day of the month on which the count begins anew, 1..28, local time */
+  readonly startsOnDay: number;
+  /** `disable`: at 100 % it carries nothing any more until the month is over */
+  readonly atCap: 'warn' | 'disable';
 }
 
 export interface UplinkConfig {
@@ -91,6 +106,57 @@ export interface UplinkConfig {
   readonly degraded: DegradedConfig;
   /** number of targets that must be alive for the uplink to be up; 1 = only all-silent takes it down */
   readonly quorum: number;
+  /** uplinks of one tier share new connections; null = a tier of its own. Those of one tier stand together in the file */
+  readonly tier: number | null;
+  /** its share among those of its tier, 1..256 */
+  readonly weight: number;
+  /** null = its bytes cost nothing */
+  readonly metered: MeteredConfig | null;
+  /** the provider's IPv6 prefix for the LAN, `address/length`, or `auto`: as delegated; null = the LAN is not translated on it */
+  readonly prefix: string | null;
+}
+
+/** Chosen traffic by a chosen uplink. Null = any. */
+export interface ViaConfig {
+  readonly name: string;
+  readonly uplink: string;
+  /** the families it is for, by its addresses; both where it has none */
+  readonly families: readonly Family[];
+  /** `address/length` */
+  readonly source: string | null;
+  /** `address/length` */
+  readonly destination: string | null;
+  /** empty = any protocol; ports need at least one */
+  readonly protocols: readonly ('tcp' | 'udp')[];
+  /** destination ports, both included */
+  readonly ports: { readonly first: number; readonly last: number } | null;
+  /** while its uplink does not work: go like everything else, or be told "unreachable" */
+  readonly fallback: 'balance' | 'block';
+}
+
+/** What becomes of open connections. */
+export interface ConnectionsConfig {
+  /** their uplink is lost: `end` them fast, or `keep` them for what they are worth (no NAT anywhere) */
+  readonly failover: 'end' | 'keep';
+  /** the preferred uplink is back: `drain` = they finish where they are until the deadline; `move` = ended at once; `stay` = no deadline */
+  readonly failback: 'drain' | 'move' | 'stay';
+  readonly drainMs: number;
+  /** destination ports of UDP flows that never end by themselves: they are moved at once even when others drain */
+  readonly moveUdpPorts: readonly number[];
+  /** `same`: replies leave by the uplink the connection came in by; `active`: by the active one */
+  readonly inbound: 'same' | 'active';
+}
+
+/** The backup is tried before it is needed. */
+export interface DrillConfig {
+  readonly everyDays: number;
+  /** minutes after midnight, local time */
+  readonly atMinute: number;
+  /** which are tried, one after the other; empty = every one that is not in use */
+  readonly uplinks: readonly string[];
+  /** `some`: one of 16 new connections; `all`: all new traffic */
+  readonly traffic: 'some' | 'all';
+  readonly forMs: number;
 }
 
 /** The numbers by which our objects in the kernel are known as ours. */
@@ -99,7 +165,7 @@ export interface KernelNumbers {
   readonly protocol: number;
   /** first of 64 routing tables */
   readonly tableBase: number;
-  /** first of 128 rule priorities: 64 for probe marks, 64 for destinations bound to an uplink */
+  /** first of {@link RULE_PRIORITIES} rule priorities */
   readonly ruleBase: number;
   /** contiguous bits of the firewall mask, at least 7; its top bit tells probes */
   readonly markMask: number;
@@ -115,28 +181,67 @@ export interface Config {
   readonly kernel: KernelNumbers;
   /** `set`: the sysctls the topology needs are set, remembered and restored by cleanup; `leave`: only doctor speaks of them */
   readonly sysctls: 'set' | 'leave';
+  /** in the order in which they are looked at */
+  readonly via: readonly ViaConfig[];
+  /** null = `off`: no connection is remembered, none is ended */
+  readonly connections: ConnectionsConfig | null;
+  /** this machine hides the LAN behind its own address on every uplink */
+  readonly masquerade: boolean;
+  /** the LAN's own IPv6 prefix, `address/length`, translated 1:1 to that of each uplink; null = nothing is */
+  readonly lanPrefix: string | null;
+  readonly drill: DrillConfig | null;
+  /** router advertisements of others on the LAN are noticed and told */
+  readonly routerAdvertisements: 'watch' | 'ignore';
   /** who is told, and what follows the way out */
   readonly services: ServicesConfig;
 }
 
 /** Slots 0..62: the kernel numbers of one uplink. The mark's low six bits within the mask are slot + 1, its top bit says "probe". */
 export const MAX_UPLINKS = 63;
+export const MAX_VIA = 64;
+/** Rule priorities that are ours, from rule-base: 64 probes, 64 bindings, 2 × 64 flows, 4 × 64 `via`. */
+export const RULE_PRIORITIES = 512;
+/** The lowest weight of a whole `drill: {traffic: some}`: one new connection of so many goes by the backup. */
+export const DRILL_SHARE = 16;
+
+function lowestBit(mask: number): number {
+  return Math.log2((mask & -mask) >>> 0);
+}
 
 export function probeMark(numbers: KernelNumbers, slot: number): number {
-  const shift = Math.log2((numbers.markMask & -numbers.markMask) >>> 0);
   const top = 31 - Math.clz32(numbers.markMask);
-  return ((1 << top) | ((slot + 1) << shift)) >>> 0;
+  return ((1 << top) | flowMark(numbers, slot)) >>> 0;
+}
+
+/** The mark of a connection that goes by this uplink: like its probes' without the probe bit. */
+export function flowMark(numbers: KernelNumbers, slot: number): number {
+  return ((slot + 1) << lowestBit(numbers.markMask)) >>> 0;
+}
+
+/** The mark of our own packets that conntrack shall not see: the probe bit with slot bits that no uplink has. */
+export function untrackedMark(numbers: KernelNumbers): number {
+  return (1 << (31 - Math.clz32(numbers.markMask))) >>> 0;
 }
 
 export function tableOf(numbers: KernelNumbers, slot: number): number {
   return numbers.tableBase + slot;
 }
 
-/** Behind the 64 priorities of the probes' rules. */
-export function bindingPriorityOf(numbers: KernelNumbers, slot: number): number {
-  return numbers.ruleBase + MAX_UPLINKS + 1 + slot;
-}
-
 export function rulePriorityOf(numbers: KernelNumbers, slot: number): number {
   return numbers.ruleBase + slot;
+}
+
+/** Behind the 64 priorities of the probes' rules. */
+export function bindingPriorityOf(numbers: KernelNumbers, slot: number): number {
+  return numbers.ruleBase + 64 + slot;
+}
+
+/** Two for each uplink: main's specific routes first, then its own table. */
+export function flowPriorityOf(numbers: KernelNumbers, slot: number): number {
+  return numbers.ruleBase + 128 + 2 * slot;
+}
+
+/** Four for each entry of `via`: two for each protocol it names. */
+export function viaPriorityOf(numbers: KernelNumbers, index: number): number {
+  return numbers.ruleBase + 256 + 4 * index;
 }

@@ -15,6 +15,16 @@ export interface LinkState {
   readonly loopback: boolean;
   /** IFF_POINTOPOINT */
   readonly pointToPoint: boolean;
+  /** IFLA_ALT_IFNAME: other names under which it is found; absent = none */
+  readonly altNames?: readonly string[];
+  /** IFLA_STATS64, since the interface was made; absent where the kernel does not say */
+  readonly counters?: LinkCounters;
+}
+
+/** Bytes, as the interface itself counts them. */
+export interface LinkCounters {
+  readonly rxBytes: number;
+  readonly txBytes: number;
 }
 
 export interface AddressState {
@@ -36,6 +46,8 @@ export interface Nexthop {
   readonly gateway: string | null;
   /** RTNH_F_ONLINK: the gateway is reached on the link even where no connected network holds it */
   readonly onlink: boolean;
+  /** share of the new connections among a route's nexthops, 1..256 (rtnh_hops + 1); absent = 1 */
+  readonly weight?: number;
 }
 
 export interface RouteState {
@@ -70,8 +82,18 @@ export interface RuleState {
   readonly protocol: number;
   /** `address/length`; absent = any */
   readonly destination?: string;
+  /** `address/length`; absent = any */
+  readonly source?: string;
   /** incoming interface; `lo` = what this machine itself sends; absent = any */
   readonly incoming?: string;
+  /** FRA_IP_PROTO: 6 TCP, 17 UDP; absent = any */
+  readonly ipProtocol?: number;
+  /** FRA_DPORT_RANGE, both included; absent = any */
+  readonly ports?: { readonly first: number; readonly last: number };
+  /** FRA_SUPPRESS_PREFIXLEN: a route found with a prefix of at most this length does not count; absent = every one counts */
+  readonly suppress?: number;
+  /** what the rule does instead of looking into its table (`table` is 0 then); absent = it looks there */
+  readonly action?: 'unreachable';
   /** true when the rule has any selector or action beyond these: never one of ours */
   readonly other: boolean;
 }
@@ -127,6 +149,41 @@ export type KernelOp =
 export interface NftRules {
   /** interfaces on which ND redirects that we would send are dropped (one-armed IPv6) */
   readonly dropNdRedirectsOn: readonly string[];
+  /** the memory of which connection goes by which way; absent = nothing is remembered */
+  readonly flows?: FlowRules;
+  /** ways out on which others appear under our address; absent = none */
+  readonly masquerade?: readonly WayOut[];
+  /** 1:1 prefix translation (stateful, in conntrack: not RFC 6296); absent = none */
+  readonly prefixes?: readonly PrefixTranslation[];
+}
+
+/** How packets of one uplink in one family are told from all others. */
+export interface WayOut {
+  readonly family: Family;
+  readonly interface: string;
+  /** its next hop, where several uplinks share the interface; null = the interface tells */
+  readonly gateway: string | null;
+  /** the next hop's MAC where it is known and needed: what comes in by this uplink bears it as its source */
+  readonly mac: string | null;
+}
+
+export interface FlowRules {
+  /** the bits of the mark that are ours; never any other is written */
+  readonly mask: number;
+  /** way and the mark of its connections, probe bit clear */
+  readonly ways: readonly (WayOut & { readonly mark: number })[];
+  /** replies leave by the uplink their connection came in by */
+  readonly inbound: boolean;
+  /** mark within the mask of packets of our own making that conntrack shall not see (the bare ACK of a reset) */
+  readonly untrackedMark: number;
+}
+
+export interface PrefixTranslation {
+  readonly way: WayOut;
+  /** the LAN's own, `address/length` */
+  readonly inside: string;
+  /** the provider's, of the same length */
+  readonly outside: string;
 }
 
 export interface OpResult {

@@ -4,6 +4,8 @@
  */
 import type { FollowAsk, FollowOutcome, Notice } from './action.js';
 import type { Config, KernelNumbers } from './config.js';
+import type { FlowAsk, FlowCount, FlowCountAsk, FlowOutcome } from './flow.js';
+import type { RouterAdvert, UplinkHint } from './hint.js';
 import type { KernelOp, KernelState, OpResult, RouteState, SnapshotRequest } from './kernel.js';
 import type { Admin, Family, Health, LossReason, PathKey, Reason } from './model.js';
 import type { ProbeAsk } from './probe.js';
@@ -30,6 +32,10 @@ export type Event =
   | { readonly type: 'name-resolved'; readonly name: string; readonly family: Family; readonly addresses: readonly string[] }
   | { readonly type: 'name-failed'; readonly name: string; readonly family: Family; readonly error: string }
   | { readonly type: 'follow-finished'; readonly outcome: FollowOutcome }
+  | { readonly type: 'flows-ended'; readonly outcome: FlowOutcome }
+  | { readonly type: 'flows-counted'; readonly count: FlowCount }
+  | { readonly type: 'uplink-hint'; readonly hint: UplinkHint }
+  | { readonly type: 'router-advert'; readonly advert: RouterAdvert }
   /** The daemon is about to end and leaves the network as the config's `on-stop` wants. */
   | { readonly type: 'stopping' };
 
@@ -39,7 +45,14 @@ export type Command =
   | { readonly verb: 'force'; readonly uplink: string }
   | { readonly verb: 'disable'; readonly uplink: string }
   | { readonly verb: 'enable'; readonly uplink: string }
-  | { readonly verb: 'auto' };
+  | { readonly verb: 'auto' }
+  /** Try this uplink now, as the configuration's drill does; null = all that are not in use. */
+  | {
+      readonly verb: 'drill';
+      readonly uplink: string | null;
+      readonly traffic: 'some' | 'all' | null;
+      readonly forMs: number | null;
+    };
 
 export type Effect =
   | { readonly type: 'probe'; readonly ask: ProbeAsk }
@@ -56,6 +69,10 @@ export type Effect =
   | { readonly type: 'follow'; readonly ask: FollowAsk }
   /** This run is superseded: end it as soon as that leaves nothing half done. Its outcome still comes. */
   | { readonly type: 'cancel-follow'; readonly run: number }
+  /** End connections; the outcome comes back as `flows-ended`. Asked for after the routes that replace their way are in force. */
+  | { readonly type: 'end-flows'; readonly ask: FlowAsk }
+  /** The count comes back as `flows-counted`. */
+  | { readonly type: 'count-flows'; readonly ask: FlowCountAsk }
   /** Tell people: outbox and hooks. */
   | { readonly type: 'notify'; readonly notice: Notice }
   /** Keep this on disk: it must outlive the process. */
@@ -94,6 +111,12 @@ export type RecordKind =
   | 'config'
   | 'name'
   | 'sysctl'
+  | 'gateway' // `gateway: auto` found another next hop, or lost it; prefixes alike
+  | 'share' // the set of uplinks that share new connections has changed
+  | 'flows' // connections were ended, or are being drained
+  | 'usage' // a metered uplink nears its cap, or its probes their budget
+  | 'drill' // the backup is being tried; or what came of it
+  | 'rogue' // somebody else offers himself to the LAN as a router
   | 'action'; // a service follows the choice, or fails to; data.follower names it
 
 /** What outlives the process: small, JSON, versioned. */
@@ -112,8 +135,28 @@ export interface SavedState {
   >;
   readonly failures: Readonly<Record<PathKey, { readonly count: number; readonly lastWallMs: number }>>;
   readonly restore: RestoreMemory;
+  /** next hops of `gateway: auto`, as last known */
+  readonly gateways?: Readonly<Record<PathKey, string>>;
+  /** what metered uplinks have cost in the running month, by uplink */
+  readonly usage?: Readonly<Record<string, SavedUsage>>;
+  /** connections that finish on an uplink that is not chosen any more, and until when (Unix ms); null = no deadline */
+  readonly drains?: Readonly<Record<PathKey, number | null>>;
+  /** when the last drill began, Unix ms */
+  readonly lastDrillWallMs?: number | null;
   /** outages that people were told of and that are not over: their end belongs to the same conversation */
   readonly outages?: Readonly<Record<PathKey, Outage>>;
+}
+
+export interface SavedUsage {
+  /** Unix ms of the beginning of the month that is counted */
+  readonly monthWallMs: number;
+  readonly probeBytes: number;
+  /** everything, by the interface's counters */
+  readonly bytes: number;
+  /** the counters' last reading, and the boot it belongs to; null = none yet */
+  readonly counters: { readonly bootId: string; readonly rxBytes: number; readonly txBytes: number } | null;
+  /** highest of 75, 95 and 100 (%) that people were told of; 0 = none */
+  readonly toldPercent: number;
 }
 
 export interface Outage {
@@ -143,6 +186,8 @@ export interface Surroundings {
   readonly random: () => number;
   /** Unix time that belongs to a monotonic instant */
   readonly wallMs: (monotonicMs: number) => number;
+  /** what local time is ahead of UTC at a Unix instant, ms; absent = 0 */
+  readonly utcOffsetMs?: (wallMs: number) => number;
 }
 
 // ---- what `status` shows -------------------------------------------------------------------------------------------
@@ -155,6 +200,11 @@ export interface StatusView {
   readonly families: readonly FamilyView[];
   readonly uplinks: readonly UplinkView[];
   readonly services: readonly FollowerView[];
+  readonly via: readonly ViaView[];
+  /** null = none is configured */
+  readonly drill: DrillView | null;
+  /** routers that offer themselves to the LAN beside us */
+  readonly rogues: readonly RogueView[];
   /** messages to people: on their way, and refused for good */
   readonly outbox: { readonly waiting: number; readonly refused: number };
   /** problems worth a person's eye, most severe first */
@@ -177,10 +227,52 @@ export interface FollowerView {
   readonly text: string | null;
 }
 
+export interface ViaView {
+  readonly name: string;
+  readonly uplink: string;
+  /** `uplink`: as wanted; `balance`, `block`: its uplink does not work, and that is what happens instead */
+  readonly now: 'uplink' | 'balance' | 'block';
+}
+
+export interface DrillView {
+  /** Unix ms; null = only when asked for */
+  readonly nextWallMs: number | null;
+  readonly lastWallMs: number | null;
+  /** running now */
+  readonly uplink: string | null;
+  readonly untilWallMs: number | null;
+}
+
+export interface RogueView {
+  readonly interface: string;
+  readonly from: string;
+  readonly mac: string | null;
+  readonly lastWallMs: number;
+}
+
+/** What a metered uplink has cost in this month. */
+export interface UsageView {
+  readonly monthWallMs: number;
+  readonly monthEndsWallMs: number;
+  readonly probeBytes: number;
+  readonly probeBudgetBytes: number;
+  /** the interval in force, that of the file or longer, so that the budget holds */
+  readonly intervalMs: number;
+  /** everything, by the interface's counters; null = they do not tell (shared interface, not seen yet) */
+  readonly bytes: number | null;
+  readonly capBytes: number | null;
+  /** at the pace so far, by the end of the month; null = too early to say */
+  readonly forecastBytes: number | null;
+  /** the cap is reached and `at-cap` is `disable` */
+  readonly closed: boolean;
+}
+
 export interface FamilyView {
   readonly family: Family;
   /** uplink that holds the default route; null = none of ours does */
   readonly active: string | null;
+  /** the uplinks that share new connections with it, itself included, with their weights; one = nothing is shared */
+  readonly sharing: readonly { readonly uplink: string; readonly weight: number }[];
   readonly reason: Reason;
   readonly sinceWallMs: number;
   /** what will happen next if nothing changes, e.g. failback in 12 s */
@@ -193,6 +285,13 @@ export interface UplinkView {
   readonly slot: number;
   readonly table: number;
   readonly mark: number;
+  /** null = a tier of its own */
+  readonly tier: number | null;
+  readonly weight: number;
+  /** null = not metered */
+  readonly usage: UsageView | null;
+  /** the LAN's IPv6 prefix on this uplink; null = not translated, or not known */
+  readonly prefix: string | null;
   readonly paths: readonly PathView[];
 }
 
@@ -206,6 +305,10 @@ export interface PathView {
   readonly suspicion: 'none' | 'suspect' | 'silent';
   readonly interface: string | null;
   readonly gateway: string | null;
+  /** who named the gateway, with `gateway: auto`; null = the file did */
+  readonly gatewaySource: string | null;
+  /** connections that finish here although it is not chosen any more; null = none are drained */
+  readonly draining: { readonly open: number | null; readonly untilWallMs: number | null } | null;
   /** share 0..1 over the window, the best `quorum` targets; null = no samples */
   readonly loss: number | null;
   readonly rttMs: number | null;

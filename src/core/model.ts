@@ -21,6 +21,7 @@ export type Reason =
   | 'carrier-lost' // link has no carrier or is administratively down
   | 'interface-gone' // link does not exist
   | 'no-address' // the gateway cannot be reached because the link has no suitable address
+  | 'no-gateway' // `gateway: auto`, and no lease, advertisement or route names one
   | 'gateway-unresolved' // the gateway's name has never resolved
   | 'gateway-silent' // the next router itself does not answer
   | 'upstream-silent' // the next router answers, nothing beyond it does
@@ -36,6 +37,8 @@ export type Reason =
   | 'disabled'
   | 'preferred' // failback: a more preferred uplink is good again
   | 'better' // the other one is healthier
+  | 'drill' // the backup is being tried
+  | 'cap-reached' // metered, and what it may cost in a month is used up
   | 'adopted' // found in the kernel at start
   | 'no-choice'; // everything is down: the last choice is kept
 
@@ -59,6 +62,7 @@ export const reasonText: Readonly<Record<Reason, string>> = {
   'carrier-lost': 'the link has no carrier',
   'interface-gone': 'the interface does not exist',
   'no-address': 'the interface has no address in the network of the gateway',
+  'no-gateway': 'no lease, router advertisement or route names its gateway',
   'gateway-unresolved': "the gateway's name does not resolve",
   'gateway-silent': 'the gateway itself does not answer',
   'upstream-silent': 'the gateway answers, but nothing beyond it does',
@@ -74,6 +78,8 @@ export const reasonText: Readonly<Record<Reason, string>> = {
   disabled: 'the administrator disabled it',
   preferred: 'the preferred uplink is good again',
   better: 'the other uplink is better',
+  drill: 'the backup is being tried',
+  'cap-reached': 'what it may cost in a month is used up',
   adopted: 'found in the kernel at start',
   'no-choice': 'no uplink works: the last choice is kept',
 };

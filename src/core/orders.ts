@@ -20,6 +20,8 @@ export function obey(orders: Orders, command: Command): Orders {
       return { ...orders, disabled: orders.disabled.filter((name) => name !== command.uplink) };
     case 'auto':
       return { forced: null, disabled: [] };
+    case 'drill':
+      return orders;
   }
 }
 

@@ -3,7 +3,7 @@
  * knows neither the others nor the choice between them.
  */
 import type { Agenda } from './agenda.js';
-import type { HostRef, UplinkConfig } from './config.js';
+import type { GatewayRef, UplinkConfig } from './config.js';
 import { Detector, type DetectorPort } from './detector.js';
 import { assessHealth, type PathFigures, pathFigures, type Verdict } from './health.js';
 import { demandedMs, failed, failuresLeft, type HoldDown, leftMs, neverFailed, recovered, unwatched } from './hold-down.js';
@@ -39,7 +39,7 @@ export class Path {
   readonly slot: number;
   uplink: UplinkConfig;
   readonly detector: Detector;
-  readonly #gatewayHost: HostRef;
+  readonly #gatewayHost: GatewayRef;
 
   /** address of the gateway; null until its name resolves */
   gateway: string | null;

@@ -15,6 +15,8 @@ export function pathView(change: Partial<PathView> = {}): PathView {
     suspicion: 'none',
     interface: 'eth0',
     gateway: '192.168.1.253',
+    gatewaySource: null,
+    draining: null,
     loss: 0,
     rttMs: 20.13,
     jitterMs: 0.4,
@@ -26,7 +28,19 @@ export function pathView(change: Partial<PathView> = {}): PathView {
 }
 
 export function uplinkView(name: string, paths: readonly PathView[], change: Partial<UplinkView> = {}): UplinkView {
-  return { name, admin: 'auto', slot: 0, table: 7100, mark: 0x41000000, paths, ...change };
+  return {
+    name,
+    admin: 'auto',
+    slot: 0,
+    table: 7100,
+    mark: 0x41000000,
+    tier: null,
+    weight: 1,
+    usage: null,
+    prefix: null,
+    paths,
+    ...change,
+  };
 }
 
 /** Everything is well: fast carries the traffic. */
@@ -35,12 +49,15 @@ export function calmView(): StatusView {
     version: 1,
     wallMs: NOON_MS,
     dryRun: false,
-    families: [{ family: 4, active: 'fast', reason: 'answers', sinceWallMs: NOON_MS - 7_380_000, next: null }],
+    families: [{ family: 4, active: 'fast', sharing: [], reason: 'answers', sinceWallMs: NOON_MS - 7_380_000, next: null }],
     uplinks: [
       uplinkView('fast', [pathView({ active: true })]),
       uplinkView('backup', [pathView({ gateway: '192.168.1.1', rttMs: 141.7 })]),
     ],
     services: [],
+    via: [],
+    drill: null,
+    rogues: [],
     outbox: { waiting: 0, refused: 0 },
     problems: [],
   };

@@ -28,6 +28,10 @@ export function uplinkConfig(name: string, change: Partial<UplinkConfig> & Pick<
     holdDown: { factor: 2, maxMs: 600_000, decayMs: 600_000 },
     degraded: { loss: { high: 0.2, low: 0.1 }, rttMs: null, jitterMs: null, policy: 'yield' },
     quorum: 1,
+    tier: null,
+    weight: 1,
+    metered: null,
+    prefix: null,
     ...change,
   };
 }
@@ -40,6 +44,12 @@ export function config(uplinks: readonly UplinkConfig[], change: Partial<Config>
     socket: { group: null, mode: 0o660 },
     kernel: NUMBERS,
     sysctls: 'set',
+    via: [],
+    connections: null,
+    masquerade: false,
+    lanPrefix: null,
+    drill: null,
+    routerAdvertisements: 'ignore',
     services: noServices,
     ...change,
   };

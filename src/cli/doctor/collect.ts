@@ -100,6 +100,7 @@ function placePaths(config: Config, state: KernelState, addresses: ReadonlyMap<s
   const found = config.uplinks.flatMap((uplink) => {
     let hint: string | null = null;
     return uplink.gateways.flatMap(({ family, host }) => {
+      if (host.kind === 'auto') return [];
       const gateway = host.kind === 'address' ? host.address : addresses.get(host.name)?.find((address) => isOf(address, family));
       if (gateway === undefined) return [];
       const { link } = placeGateway(state, { family, gateway, wanted: uplink.interface, lastKnown: null, hint });

@@ -5,7 +5,7 @@ import { formatAdvice } from '../../config/advice-text.js';
 import { loadConfig } from '../../config/load.js';
 import { formatProblem, formatProblems } from '../../config/problem.js';
 import { checkAgainstSystem } from '../../config/system.js';
-import type { Config, HostRef } from '../../core/config.js';
+import type { Config, GatewayRef } from '../../core/config.js';
 import type { KernelState } from '../../core/kernel.js';
 import { ExitError } from '../exit-error.js';
 import type { Io } from '../io.js';
@@ -55,7 +55,7 @@ async function readKernel(): Promise<KernelState | null> {
 }
 
 export function namesIn(config: Config): string[] {
-  const hosts: HostRef[] = config.uplinks.flatMap((uplink) => [
+  const hosts: GatewayRef[] = config.uplinks.flatMap((uplink) => [
     ...uplink.gateways.map((gateway) => gateway.host),
     ...uplink.targets.map((target) => target.host),
   ]);

@@ -30,11 +30,12 @@ test('on the backup: why, since when, and when it goes back', () => {
       {
         family: 4,
         active: 'backup',
+        sharing: [],
         reason: 'upstream-silent',
         sinceWallMs: NOON_MS - 125_000,
         next: { uplink: 'fast', inMs: 12_000 },
       },
-      { family: 6, active: 'fast', reason: 'answers', sinceWallMs: NOON_MS - 90_000_000, next: null },
+      { family: 6, active: 'fast', sharing: [], reason: 'answers', sinceWallMs: NOON_MS - 90_000_000, next: null },
     ],
     uplinks: [
       uplinkView('fast', [
@@ -51,7 +52,7 @@ test('everything down, in a dry run, with problems and a dead target', () => {
   const view: StatusView = {
     ...calmView(),
     dryRun: true,
-    families: [{ family: 4, active: 'fast', reason: 'no-choice', sinceWallMs: NOON_MS - 500, next: null }],
+    families: [{ family: 4, active: 'fast', sharing: [], reason: 'no-choice', sinceWallMs: NOON_MS - 500, next: null }],
     uplinks: [
       uplinkView('fast', [
         pathView({
@@ -85,7 +86,7 @@ test('everything down, in a dry run, with problems and a dead target', () => {
 });
 
 test('both families alike are one sentence; a past failure is told in the past tense', () => {
-  const family = { active: 'backup', reason: 'carrier-lost', sinceWallMs: NOON_MS - 60_000, next: null } as const;
+  const family = { active: 'backup', sharing: [], reason: 'carrier-lost', sinceWallMs: NOON_MS - 60_000, next: null } as const;
   const both = [pathView(), pathView({ family: 6 })];
   const view: StatusView = {
     ...calmView(),
@@ -104,7 +105,7 @@ test('both families alike are one sentence; a past failure is told in the past t
 test('nothing chosen yet', () => {
   const view: StatusView = {
     ...calmView(),
-    families: [{ family: 4, active: null, reason: 'starting', sinceWallMs: NOON_MS, next: null }],
+    families: [{ family: 4, active: null, sharing: [], reason: 'starting', sinceWallMs: NOON_MS, next: null }],
     uplinks: [],
   };
   assert.equal(statusText(view, plain), 'IPv4 leaves as the kernel had it: no verdict yet.\n');

@@ -40,7 +40,7 @@ function failedView(): StatusView {
   const calm = calmView();
   return {
     ...calm,
-    families: [{ family: 4, active: 'backup', reason: 'upstream-silent', sinceWallMs: calm.wallMs, next: null }],
+    families: [{ family: 4, active: 'backup', sharing: [], reason: 'upstream-silent', sinceWallMs: calm.wallMs, next: null }],
     uplinks: [
       uplinkView('fast', [pathView({ health: 'down', reason: 'upstream-silent', loss: 1, rttMs: null })]),
       uplinkView('backup', [pathView({ active: true })]),
