@@ -2,6 +2,7 @@
  * Open connections as the core speaks of them: what it asks of whoever ends or counts them in the kernel, and what comes back.
  * src/kernel/flows/ carries it out, beside the loop: routing never waits for it.
  */
+import type { ViaConfig } from './config.js';
 import type { Family } from './model.js';
 
 /** The connections meant: those of one family whose conntrack mark, under the mask, is this. */
@@ -11,6 +12,18 @@ export interface FlowSelector {
   readonly mask: number;
   /** only UDP flows to these ports; null = every connection */
   readonly udpPorts: readonly number[] | null;
+  /** these are left alone although the rest fits; absent = nothing is spared */
+  readonly spare?: FlowSpare;
+}
+
+/** What lawfully goes on by an uplink whose other connections are ended at the end of a drain. */
+export interface FlowSpare {
+  /** connections that came in from outside: their original destination is an address of this machine, or in one of `prefixes` */
+  readonly inbound: boolean;
+  /** outside prefixes of the 1:1 translation, `address/length`: what was addressed to them came in, too */
+  readonly prefixes: readonly string[];
+  /** traffic that `via` sends by this uplink; all that is given of an entry must fit */
+  readonly via: readonly Pick<ViaConfig, 'source' | 'destination' | 'protocols' | 'ports'>[];
 }
 
 /** End these connections. Answered exactly once, with the same id. */
