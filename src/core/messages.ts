@@ -115,7 +115,9 @@ export type RecordKind =
   | 'share' // the set of uplinks that share new connections has changed
   | 'flows' // connections were ended, or are being drained
   | 'usage' // a metered uplink nears its cap, or its probes their budget
-  | 'drill' // the backup is being tried; or what came of it
+  // The backup is being tried; or what came of it. data.outcome: `begun`, `works`, `fails` or `stopped` (ended before it could tell),
+  // data.left: uplinks still to be tried after this one. `fails` is a warning, `works` a notice.
+  | 'drill'
   | 'rogue' // somebody else offers himself to the LAN as a router
   | 'action'; // a service follows the choice, or fails to; data.follower names it
 
