@@ -23,6 +23,8 @@ const FOR_TESTS = {
   postfix: 'postfix',
   mosquitto: 'mosquitto',
   dnsmasq: 'dnsmasq-base',
+  dhclient: 'isc-dhcp-client',
+  udhcpc: 'udhcpc',
 };
 /** What a program needs beside its own package, for us. */
 const WITH = { postfix: ['libsasl2-modules'] };
