@@ -1,7 +1,7 @@
 /**
  * What holds where the file says nothing: the one place, shared by the reader, the JSON Schema, the tests and docs/config.md.
  */
-import type { Config, UplinkConfig } from '../core/config.js';
+import type { Config, DrillConfig, MeteredConfig, UplinkConfig, ViaConfig } from '../core/config.js';
 
 /** `degraded` without its clearing bounds, which follow from {@link CLEAR_SHARE} where they are not given. */
 export const BUILT_IN = {
@@ -42,6 +42,25 @@ export const BUILT_IN = {
   };
   dns: { port: number; type: string };
 };
+
+/** `metered: true`. */
+export const METERED = {
+  probeBudgetBytes: 50_000_000,
+  capBytes: null,
+  startsOnDay: 1,
+  atCap: 'warn',
+} as const satisfies MeteredConfig;
+
+/** `drill: {}`; at a time when few would notice. */
+export const DRILL = {
+  everyDays: 7,
+  atMinute: 270,
+  uplinks: [],
+  traffic: 'some',
+  forMs: 60_000,
+} as const satisfies DrillConfig;
+
+export const VIA_FALLBACK = 'balance' as const satisfies ViaConfig['fallback'];
 
 /** What holds for those who are told and what follows, where the file names them but does not say. */
 export const SERVICES = {

@@ -6,9 +6,9 @@ import type { FilesConfig, FollowerConfig, HooksConfig, RelayConfig, ResolverCon
 import { loginOf, topicsOf } from './channels.js';
 import { SERVICES } from './defaults.js';
 import type { FilesShape, HooksShape, RelayShape, ResolverShape } from './follow-schema.js';
-import { nearest } from './nearest.js';
 import { complaint, type Path, type Report } from './problem.js';
 import { program } from './service-values.js';
+import { noSuchUplink } from './uplink-names.js';
 
 export interface FollowersShape {
   readonly 'mail-relay'?: RelayShape | undefined;
@@ -39,9 +39,7 @@ function perUplink<T>(
   if (entries.length === 0) report(path, null, complaint(`${what} of at least one uplink is wanted`));
   for (const [name] of entries) {
     if (uplinks.includes(name)) continue;
-    const meant = nearest(name, uplinks);
-    const known = `there are ${uplinks.join(', ')}`;
-    report([...path, name], name, complaint('there is no such uplink', known, meant === null ? null : `Did you mean ${meant}?`));
+    report([...path, name], name, noSuchUplink(name, uplinks));
   }
   const known = entries.filter(([name]) => uplinks.includes(name));
   const missing = uplinks.filter((name) => !known.some(([other]) => other === name));

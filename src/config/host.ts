@@ -37,7 +37,7 @@ export function hostText(host: GatewayRef): string {
 }
 
 /** One spelling for each address: RFC 5952 for IPv6. */
-function canonical(address: string, family: Family): string {
+export function canonical(address: string, family: Family): string {
   return family === 4 ? address : new SocketAddress({ address, family: 'ipv6' }).address;
 }
 

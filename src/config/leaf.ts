@@ -9,6 +9,8 @@ import type { Reader } from './units.js';
 /** What the JSON Schema says of a schema, beside what zod derives. */
 export type JsonPart = Readonly<Record<string, unknown>>;
 
+type JsonValue = string | number;
+
 export type ValueSchema<T> = z.ZodMiniType<T, unknown>;
 
 /** What editors are told of a schema; `inner`: the other forms it may take. The JSON Schema is generated from here. */
@@ -62,9 +64,14 @@ export function mapping<S extends Shape>(shape: S, description: string): z.ZodMi
   return schema;
 }
 
-export function list<T>(element: ValueSchema<T>, description: string): z.ZodMiniArray<ValueSchema<T>> {
+/** `builtIn`: what holds where it is left out, as editors are told. */
+export function list<T>(
+  element: ValueSchema<T>,
+  description: string,
+  builtIn?: readonly JsonValue[],
+): z.ZodMiniArray<ValueSchema<T>> {
   const schema = z.array(element, { error: () => '- …' });
-  jsonParts.set(schema, { json: { description } });
+  jsonParts.set(schema, { json: { description, ...(builtIn === undefined ? {} : { default: builtIn }) } });
   return schema;
 }
 

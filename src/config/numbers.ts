@@ -5,8 +5,11 @@
 import type { KernelNumbers } from '../core/config.js';
 import { complaint, type Report } from './problem.js';
 
-/** Tables and rule priorities that are ours from the base on. */
-export const RANGE = 64;
+/** Tables that are ours from the base on. */
+export const TABLES = 64;
+
+/** The rule of table main (ip-rule(8)): ours stand before it. */
+export const MAIN_PRIORITY = 32_766;
 
 /** Bits a mark needs: six for the uplink, one for "probe". */
 const MARK_BITS = 7;
@@ -53,13 +56,13 @@ export function checkKernelNumbers(numbers: KernelNumbers, report: Report): void
       ),
     );
   }
-  if (tableBase <= 255 && tableBase + RANGE - 1 >= 252) {
+  if (tableBase <= 255 && tableBase + TABLES - 1 >= 252) {
     report(
       ['kernel', 'table-base'],
       String(tableBase),
       complaint(
-        `the ${RANGE} tables from there would hold main (254), local (255) or default (253)`,
-        `from 1 to ${252 - RANGE}, or 256 and more`,
+        `the ${TABLES} tables from there would hold main (254), local (255) or default (253)`,
+        `from 1 to ${252 - TABLES}, or 256 and more`,
       ),
     );
   }
@@ -76,7 +79,11 @@ export function checkKernelNumbers(numbers: KernelNumbers, report: Report): void
     report(
       ['kernel', 'mark-mask'],
       `0x${markMask.toString(16)}`,
-      complaint(`${wrong}; at least ${MARK_BITS} bits in a row are wanted`, 'such as 0x7f000000'),
+      complaint(
+        `${wrong}; at least ${MARK_BITS} bits in a row are wanted`,
+        'such as 0x7f000000',
+        'Six of them hold the number of the uplink, one tells probes: with fewer, two uplinks would have the same mark.',
+      ),
     );
   }
 }

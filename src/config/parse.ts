@@ -6,7 +6,7 @@ import type * as z from 'zod/mini';
 import { safeParse } from 'zod/mini';
 import type { Config } from '../core/config.js';
 import type { ComplaintParams } from './leaf.js';
-import { mergeConfig } from './merge.js';
+import { mergeConfig, type Order } from './merge.js';
 import { nearest } from './nearest.js';
 import { type Complaint, complaint, formatPath, inFileOrder, type Path, type Problem, type Report } from './problem.js';
 import { fileSchema } from './schema.js';
@@ -23,7 +23,7 @@ const MAX_PROBLEMS = 100;
 const NAME = new RegExp(NAME_PATTERN);
 
 /** Mappings whose keys are names, and what they name. */
-const NAMED = { uplinks: 'an uplink', notify: 'a channel', follow: 'a follower' } as const;
+const NAMED = { uplinks: 'an uplink', via: 'an entry of via', notify: 'a channel', follow: 'a follower' } as const;
 
 /** `file` is only named in problems. Never throws. */
 export function parseConfig(text: string, file: string): ParseResult {
@@ -41,7 +41,7 @@ export function parseConfig(text: string, file: string): ParseResult {
     const place = ofKey ? source.placeOfKey(path) : source.place(path);
     problems.push({ severity, file, ...place, path: formatPath(path), found: found ?? source.textAt(path), ...wrong });
   };
-  const names = source.keysAt(['uplinks']);
+  const order: Order = { uplinks: source.keysAt(['uplinks']), via: source.keysAt(['via']) };
   for (const [section, what] of Object.entries(NAMED)) {
     const wrong = source.keysAt([section]).filter((name) => !NAME.test(name));
     for (const name of wrong.slice(0, MAX_PROBLEMS)) {
@@ -53,16 +53,16 @@ export function parseConfig(text: string, file: string): ParseResult {
   let config: Config | null = null;
   let hidden = 0;
   if (shape.success) {
-    if (names.length === 0)
+    if (order.uplinks.length === 0)
       report(['uplinks'], null, complaint('at least one uplink is wanted', 'such as fast: {gateway: 192.168.1.253}'));
-    config = mergeConfig(shape.data, names, report);
+    config = mergeConfig(shape.data, order, report);
   } else {
     const { issues } = shape.error;
     hidden = Math.max(0, issues.length - MAX_PROBLEMS);
     for (const issue of issues.slice(0, MAX_PROBLEMS)) {
       for (const [path, found, wrong, ofKey] of explain(issue, source)) report(path, found, wrong, 'error', ofKey);
     }
-    if (issues.length < MAX_PROBLEMS) judgeTheRest(read.value, issues, names, report);
+    if (issues.length < MAX_PROBLEMS) judgeTheRest(read.value, issues, order, report);
   }
   const errors = inFileOrder(problems.filter((problem) => problem.severity === 'error'));
   hidden += Math.max(0, errors.length - MAX_PROBLEMS);
@@ -75,13 +75,13 @@ export function parseConfig(text: string, file: string): ParseResult {
 }
 
 /** How much is left out of a file where something in it is wrong: the key of an uplink, a whole channel, else a whole section. */
-const STEPS_LEFT_OUT: Readonly<Record<string, number>> = { uplinks: 3, notify: 2, follow: 2 };
+const STEPS_LEFT_OUT: Readonly<Record<string, number>> = { uplinks: 3, via: 2, notify: 2, follow: 2 };
 
 /**
  * What is wrong between several keys, told where those keys are right themselves: the wrong ones are left out, and nothing
  * more is said of an uplink that misses one.
  */
-function judgeTheRest(value: unknown, issues: readonly z.core.$ZodIssue[], names: readonly string[], report: Report): void {
+function judgeTheRest(value: unknown, issues: readonly z.core.$ZodIssue[], order: Order, report: Report): void {
   const wrong = issues.flatMap((issue): Path[] => {
     const path = stepsOf(issue);
     return issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...path, key]) : [path];
@@ -92,14 +92,17 @@ function judgeTheRest(value: unknown, issues: readonly z.core.$ZodIssue[], names
   if (!shape.success) return;
   const touched = (step: string, name?: string): boolean =>
     wrong.some((path) => path[0] === step && (name === undefined || path[1] === name));
-  mergeConfig(shape.data, names, (path, found, complaint, severity) => {
+  mergeConfig(shape.data, order, (path, found, complaint, severity) => {
     const [section, name] = path;
     if (typeof section !== 'string') return;
     const unsure =
       section in NAMED && typeof name === 'string'
         ? touched(section, name) || (section === 'uplinks' && touched('defaults'))
         : touched(section);
-    if (!unsure) report(path, found, complaint, severity);
+    // Of neighbours in the file, and of what an uplink can carry, nothing is known while an uplink is not.
+    const unsureOfOthers =
+      touched('uplinks') && (path.at(-1) === 'tier' || section === 'drill' || (section === 'via' && path.length === 2));
+    if (!unsure && !unsureOfOthers) report(path, found, complaint, severity);
   });
 }
 
@@ -182,6 +185,17 @@ const HOMES: Readonly<Record<string, string>> = {
   'table-base': 'kernel',
   'rule-base': 'kernel',
   'mark-mask': 'kernel',
+  cap: 'metered',
+  'probe-budget': 'metered',
+  'starts-on': 'metered',
+  'at-cap': 'metered',
+  failover: 'connections',
+  failback: 'connections',
+  drain: 'connections',
+  'move-udp': 'connections',
+  inbound: 'connections',
+  every: 'drill',
+  traffic: 'drill',
   mail: 'notify',
   webhook: 'notify',
   mqtt: 'notify',
@@ -203,6 +217,12 @@ const SECRET_KEYS: Readonly<Record<string, 'password' | 'token'>> = {
   bearer: 'token',
 };
 
+/** Keys that only an uplink has: each has its own. */
+const OWN_KEYS: readonly string[] = ['gateway', 'gateway6', 'interface', 'tier', 'weight', 'metered', 'prefix'];
+
+/** What people call a mark of the firewall. */
+const MARK_KEY = /^(fw|ct|conn)?-?marks?$/i;
+
 function unknownKey(key: string, path: Path, known: readonly string[]): Complaint {
   const allowed = `known here are ${known.join(', ')}`;
   const home = HOMES[key];
@@ -215,12 +235,19 @@ function unknownKey(key: string, path: Path, known: readonly string[]): Complain
       `Write it alone into a file that only root may read and name that by ${secret}-file:, or name an environment variable by ${secret}-env:.`,
     );
   }
+  if (path[0] === 'uplinks' && MARK_KEY.test(key)) {
+    return complaint(
+      'an uplink has no mark of its own choice: two could have the same one',
+      null,
+      'Marks are made from mark-mask under kernel: the number of the uplink in its low six bits, and its top bit for probes. Choose the bits there.',
+    );
+  }
   const meant = nearest(key, known);
   if (meant !== null) return complaint('this key is unknown', allowed, `Did you mean ${meant}?`);
   if (path.length === 0 && ['targets', 'probe', 'fail-after', 'recover-after', 'hold-down', 'degraded', 'quorum'].includes(key)) {
     return complaint('this key is unknown', allowed, 'It belongs under defaults: or in an uplink.');
   }
-  if (path[0] === 'defaults' && ['gateway', 'gateway6', 'interface'].includes(key))
+  if ((path.length === 0 || path[0] === 'defaults') && OWN_KEYS.includes(key))
     return complaint('every uplink has its own', allowed, `Write ${key}: in the uplink.`);
   if (key === '<<')
     return complaint('merging mappings by << is not supported', allowed, 'What serves all uplinks belongs under defaults:.');

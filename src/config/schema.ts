@@ -3,13 +3,15 @@
  * YAML reader leaves them so) and go out typed, in the units of src/core/config.ts. What spans several keys is merge.ts's.
  */
 import * as z from 'zod/mini';
-import { MAX_UPLINKS } from '../core/config.js';
+import { type GatewayRef, MAX_UPLINKS, RULE_PRIORITIES } from '../core/config.js';
 import { BUILT_IN } from './defaults.js';
 import { follow, hooks, mailRelay, resolver } from './follow-schema.js';
-import { type Host, interfaceComplaint, readHost } from './host.js';
+import { interfaceComplaint, readHost } from './host.js';
 import { leaf, list, mapping, named, offOr, optional } from './leaf.js';
 import { notify } from './notify-schema.js';
+import { MAIN_PRIORITY } from './numbers.js';
 import { target } from './target.js';
+import { connections, drill, lanPrefix, masquerade, metered, routerAdvertisements, uplinkPrefix, via } from './traffic-schema.js';
 import {
   type Bounds,
   bad,
@@ -26,7 +28,7 @@ import {
   type Read,
   type Reader,
 } from './units.js';
-import { count, file, NAME_PATTERN, orOff, time, word } from './values.js';
+import { count, file, NAME_PATTERN, number, orOff, time, word } from './values.js';
 
 const { uplink } = BUILT_IN;
 const show = (ms: number | null): string => (ms === null ? 'off' : formatDuration(ms));
@@ -158,10 +160,15 @@ const shared = optional({
   ),
 });
 
-function gateway(text: string): Read<Host> {
-  if (text.toLowerCase() === 'auto') {
-    return bad('an address or a name is wanted here', 'such as 192.168.1.253 or fe80::1%eth0', 'The word auto is not supported.');
-  }
+/** The zone of a link-local address is kept beside until the interface is known. */
+export interface GatewayShape {
+  readonly ref: GatewayRef;
+  readonly zone: string | null;
+}
+
+function gateway(text: string): Read<GatewayShape> {
+  if (text === 'auto') return good({ ref: { kind: 'auto' }, zone: null });
+  if (text.toLowerCase() === 'auto') return bad('an address, a name or the word auto is wanted', null, 'Did you mean auto?');
   return readHost(text);
 }
 
@@ -173,12 +180,16 @@ const interfaceName: Reader<string> = (text) => {
 const uplinkSchema = mapping(
   {
     gateway: z.optional(
-      leaf(gateway, { type: 'string', description: 'The next router: IPv4 or IPv6 address, or a name (its IPv4 address).' }),
+      leaf(gateway, {
+        type: 'string',
+        description:
+          'The next router: IPv4 or IPv6 address, a name (its IPv4 address), or auto: the IPv4 next hop that the system knows.',
+      }),
     ),
     gateway6: z.optional(
       leaf(gateway, {
         type: 'string',
-        description: 'The next router of the second family, IPv6, where gateway is the IPv4 one.',
+        description: 'The next router of the second family, IPv6, where gateway is the IPv4 one; or auto.',
       }),
     ),
     interface: z.optional(
@@ -188,6 +199,18 @@ const uplinkSchema = mapping(
         description: 'Interface towards the gateway; found from the connected network it is in where left out.',
       }),
     ),
+    tier: z.optional(
+      number('Uplinks of one tier share new connections. They stand together in the file.', {
+        min: 1,
+        max: MAX_UPLINKS,
+        why: 'There are no more uplinks than that.',
+      }),
+    ),
+    weight: z.optional(
+      count('Its share among those of its tier.', { min: 1, max: 256, why: 'The kernel knows no other weights.' }, uplink.weight),
+    ),
+    metered: z.optional(metered),
+    prefix: z.optional(uplinkPrefix),
     ...shared,
   },
   'A way out.',
@@ -251,8 +274,12 @@ export const fileSchema = mapping(
             BUILT_IN.kernel.tableBase,
           ),
           'rule-base': count(
-            'First of 64 priorities of policy rules.',
-            { min: 1, max: 32_600, why: 'They must stand before the rule of table main, 32766.' },
+            `First of ${RULE_PRIORITIES} priorities of policy rules.`,
+            {
+              min: 1,
+              max: MAIN_PRIORITY - RULE_PRIORITIES,
+              why: `${RULE_PRIORITIES} priorities are used from there, and they must stand before the rule of table main, ${MAIN_PRIORITY}.`,
+            },
             BUILT_IN.kernel.ruleBase,
           ),
           'mark-mask': leaf(bits32, {
@@ -269,6 +296,12 @@ export const fileSchema = mapping(
         'set',
         'leave',
       ),
+      via,
+      connections,
+      masquerade,
+      'lan-prefix': lanPrefix,
+      drill,
+      'router-advertisements': routerAdvertisements,
       notify,
       'mail-relay': mailRelay,
       follow,

@@ -7,7 +7,7 @@ import type { KernelState, RouteState, RuleState } from '../core/kernel.js';
 import type { Family } from '../core/model.js';
 import { inNetwork, isLinkLocal, sameAddress, splitZone } from '../core/net.js';
 import { hostText } from './host.js';
-import { PROTOCOL_NAMES, RANGE } from './numbers.js';
+import { PROTOCOL_NAMES, TABLES } from './numbers.js';
 import { complaint, formatPath, type Path, type Problem, type Report } from './problem.js';
 import type { Source } from './source.js';
 import { gatewayKey } from './uplink.js';
@@ -230,7 +230,7 @@ function checkTargets(
 
 function checkNumbers(numbers: KernelNumbers, state: KernelState, report: Report): void {
   const { protocol, tableBase, ruleBase, markMask } = numbers;
-  const within = (value: number, base: number): boolean => value >= base && value < base + RANGE;
+  const within = (value: number, base: number): boolean => value >= base && value < base + TABLES;
   const isOurs = (rule: RuleState): boolean => rule.protocol === protocol && !rule.other && within(rule.table, tableBase);
   const once = new Set<string>();
   const tell = (key: string, found: number | string, message: string, severity: 'error' | 'warning'): void => {

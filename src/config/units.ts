@@ -1,5 +1,5 @@
 /**
- * Durations, percentages, counts, bit masks: text to number with a complaint that says what was meant, and back.
+ * Durations, sizes, times of day, percentages, counts, bit masks: text to number with a complaint that says what was meant, and back.
  * Knows nothing of keys, of YAML or of what the numbers serve.
  */
 import { type Complaint, complaint } from './problem.js';
@@ -109,6 +109,102 @@ export function percent(bounds: Bounds): Reader<number> {
 export function formatPercent(share: number): string {
   return `${round(share * 100)}%`;
 }
+
+const UNIT_BYTES: Readonly<Record<string, number>> = {
+  kB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+};
+
+export const SIZE_PATTERN = '^[0-9]+(\\.[0-9]+)?(kB|MB|GB|TB|KiB|MiB|GiB|TiB)$';
+const SIZE = new RegExp(SIZE_PATTERN);
+
+/** Bytes. `50MB` (MB = 10^6), `1.5GiB` (GiB = 2^30). */
+export function size(bounds: Bounds): Reader<number> {
+  return (text) => {
+    if (!SIZE.test(text)) return bad('a size with unit is wanted', 'such as 50MB, 20GB, 1.5GiB', sizeHint(text));
+    const bytes = Math.round(Number.parseFloat(text) * (UNIT_BYTES[text.replace(/^[0-9.]+/, '')] ?? Number.NaN));
+    return within(bytes, bounds, formatSize);
+  };
+}
+
+function sizeHint(text: string): string {
+  const units = 'The units are kB, MB, GB and TB, and KiB, MiB, GiB and TiB.';
+  const loose = /^([-+]?)\s*([0-9]{1,15}(?:[.,][0-9]{1,15})?)\s*([a-z]*)$/i.exec(text.trim());
+  if (loose?.[2] === undefined) return units;
+  if (loose[1] === '-') return 'A size cannot be negative.';
+  const number = loose[2].replace(',', '.');
+  const word = (loose[3] ?? '').toLowerCase();
+  // A number alone is megabytes where it is small, and bytes where nobody would mean that.
+  if (word === '') return Number(number) < 100_000 ? `Did you mean ${number}MB?` : `Did you mean ${formatSize(Number(number))}?`;
+  const unit = Object.keys(UNIT_BYTES).find((one) =>
+    [one, one[0], one.slice(0, 2)].some((short) => short?.toLowerCase() === word),
+  );
+  return unit === undefined ? units : `Did you mean ${number}${unit}?`;
+}
+
+/** The shortest text that {@link size} reads back as the same number. */
+export function formatSize(bytes: number): string {
+  const units = Object.entries(UNIT_BYTES).sort(([, a], [, b]) => b - a);
+  const exact = units.find(([, one]) => bytes >= one && round(bytes / one) === bytes / one);
+  const [unit, one] = exact ?? ['kB', 1000];
+  return `${bytes / one}${unit}`;
+}
+
+export const DAYS_PATTERN = '^[0-9]+d$';
+
+/** Whole days: `7d`. */
+export function wholeDays(bounds: Bounds): Reader<number> {
+  return (text) => {
+    if (new RegExp(DAYS_PATTERN).test(text)) return within(Number.parseInt(text, 10), bounds, (days) => `${days}d`);
+    const time = duration({ min: 0, max: Number.MAX_SAFE_INTEGER, why: '' })(text);
+    const days = time.ok ? time.value / (UNIT_MS.d ?? Number.NaN) : Number.NaN;
+    const alone = /^[0-9]{1,4}$/.test(text) ? `Did you mean ${text}d?` : null;
+    return bad(
+      'whole days are wanted',
+      'such as 1d or 7d',
+      Number.isInteger(days) && days > 0 ? `Did you mean ${days}d?` : alone,
+    );
+  };
+}
+
+export const CLOCK_PATTERN = '^([01]?[0-9]|2[0-3]):[0-5][0-9]$';
+
+/** Minutes after midnight: `04:30`. */
+export const clock: Reader<number> = (text) => {
+  const [hour, minute] = text.split(':');
+  if (new RegExp(CLOCK_PATTERN).test(text)) return good(Number(hour) * 60 + Number(minute));
+  const loose = /^([01]?[0-9]|2[0-3])[.h]([0-5][0-9])$/.exec(text);
+  const hint = loose === null ? 'A day has 24 hours of 60 minutes.' : `Did you mean "${loose[1]}:${loose[2]}"?`;
+  return bad('a time of day is wanted', 'from "00:00" to "23:59"', hint);
+};
+
+export function formatClock(minutes: number): string {
+  return [Math.floor(minutes / 60), minutes % 60].map((part) => String(part).padStart(2, '0')).join(':');
+}
+
+/** What people write for true and false; YAML 1.1 took them for that. */
+const TRUTHS: Readonly<Record<string, boolean>> = {
+  true: true,
+  yes: true,
+  on: true,
+  y: true,
+  false: false,
+  no: false,
+  off: false,
+  n: false,
+};
+
+export const trueFalse: Reader<boolean> = (text) => {
+  if (text === 'true' || text === 'false') return good(text === 'true');
+  const meant = Object.hasOwn(TRUTHS, text.toLowerCase()) ? TRUTHS[text.toLowerCase()] : undefined;
+  return bad('true or false is wanted', null, meant === undefined ? null : `Did you mean ${meant}?`);
+};
 
 function round(number: number): number {
   return Math.round(number * 1000) / 1000;

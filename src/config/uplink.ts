@@ -6,14 +6,15 @@ import type { DegradedConfig, GatewayConfig, Hysteresis, ProbeConfig, TargetConf
 import type { Family } from '../core/model.js';
 import { isLinkLocal } from '../core/net.js';
 import { BUILT_IN, CLEAR_SHARE } from './defaults.js';
-import { type Host, hostText } from './host.js';
+import { hostText } from './host.js';
 import { complaint, type Path, type Report } from './problem.js';
-import type { SharedShape, UplinkShape } from './schema.js';
+import type { GatewayShape, SharedShape, UplinkShape } from './schema.js';
+import { mergeMetered } from './traffic.js';
 import { formatDuration, formatPercent } from './units.js';
 
 /** The key under which the file names this uplink's gateway of a family. */
 export function gatewayKey(uplink: UplinkConfig, family: Family): 'gateway' | 'gateway6' {
-  return family === 6 && (uplink.gateways.length > 1 || uplink.gateways[0]?.host.kind === 'name') ? 'gateway6' : 'gateway';
+  return family === 6 && (uplink.gateways.length > 1 || uplink.gateways[0]?.host.kind !== 'address') ? 'gateway6' : 'gateway';
 }
 
 /** A nested mapping of an uplink or of defaults. */
@@ -34,6 +35,11 @@ export class UplinkMerger {
     const targets = this.#targets(zones, gateways);
     const recoverAfterMs = own['recover-after'] ?? defaults['recover-after'] ?? BUILT_IN.uplink.recoverAfterMs;
     const quorum = own.quorum ?? defaults.quorum ?? BUILT_IN.uplink.quorum;
+    const metered = mergeMetered(own.metered, ['uplinks', this.name, 'metered'], this.report);
+    if (metered !== null && own.weight !== undefined) {
+      const wrong = complaint('a metered uplink never shares', null, 'Leave weight out, or metered.');
+      this.report(['uplinks', this.name, 'weight'], null, wrong);
+    }
     const possible = Math.max(1, targets.length);
     if (quorum > possible) {
       const have =
@@ -57,10 +63,10 @@ export class UplinkMerger {
       holdDown: this.#holdDown(recoverAfterMs),
       degraded: this.#degraded(),
       quorum,
-      tier: BUILT_IN.uplink.tier,
-      weight: BUILT_IN.uplink.weight,
-      metered: BUILT_IN.uplink.metered,
-      prefix: BUILT_IN.uplink.prefix,
+      tier: own.tier ?? BUILT_IN.uplink.tier,
+      weight: own.weight ?? BUILT_IN.uplink.weight,
+      metered,
+      prefix: own.prefix ?? BUILT_IN.uplink.prefix,
     };
   }
 
@@ -105,10 +111,19 @@ export class UplinkMerger {
         );
       }
     }
+    for (const key of ['gateway', 'gateway6'] as const) {
+      if (own[key]?.ref.kind !== 'auto' || zone !== undefined) continue;
+      const wrong = complaint(
+        'it must be said on which interface the next hop is looked for',
+        null,
+        'Add interface: with its name, such as wan1.',
+      );
+      this.report(['uplinks', this.name, key], 'auto', wrong);
+    }
     return zone;
   }
 
-  /** A name in `gateway` means its IPv4 address, in `gateway6` its IPv6 address. */
+  /** A name or `auto` in `gateway` means IPv4, in `gateway6` IPv6. */
   #gateways(): GatewayConfig[] {
     const { gateway, gateway6 } = this.own;
     const path = ['uplinks', this.name, 'gateway6'];
@@ -258,6 +273,6 @@ function has(value: unknown, key: string): boolean {
   return typeof value === 'object' && value !== null && (value as Record<string, unknown>)[key] !== undefined;
 }
 
-function isFamily(host: Host, family: 4 | 6): boolean {
+function isFamily(host: GatewayShape, family: 4 | 6): boolean {
   return host.ref.kind === 'address' && host.ref.family === family;
 }

@@ -9,10 +9,13 @@ import {
   DURATION_PATTERN,
   duration,
   formatDuration,
+  formatSize,
   good,
   integer,
   type Read,
   type Reader,
+  SIZE_PATTERN,
+  size,
 } from './units.js';
 
 export const time = (description: string, bounds: Bounds, builtIn?: number): ValueSchema<number> =>
@@ -25,6 +28,18 @@ export const time = (description: string, bounds: Bounds, builtIn?: number): Val
 
 export const count = (description: string, bounds: Bounds, builtIn: number): ValueSchema<number> =>
   leaf(integer(bounds), { type: 'integer', minimum: bounds.min, maximum: bounds.max, description, default: builtIn });
+
+/** A number that need not be there. */
+export const number = (description: string, bounds: Bounds): ValueSchema<number> =>
+  leaf(integer(bounds), { type: 'integer', minimum: bounds.min, maximum: bounds.max, description });
+
+export const bytes = (description: string, bounds: Bounds, builtIn?: number): ValueSchema<number> =>
+  leaf(size(bounds), {
+    type: 'string',
+    pattern: SIZE_PATTERN,
+    description: `${description} From ${formatSize(bounds.min)} to ${formatSize(bounds.max)}.`,
+    ...(builtIn === undefined ? {} : { default: formatSize(builtIn) }),
+  });
 
 /** The word off, or what the reader takes. */
 export const orOff =

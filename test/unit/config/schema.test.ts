@@ -40,7 +40,7 @@ test('a file with every default written out means the same as one without', () =
 const FAST_AND_BACKUP = 'uplinks:\n  fast: {gateway: 192.168.1.253}\n  backup: {gateway: 192.168.1.1}\n';
 
 /** Sections that do something as soon as they are there: their defaults are no defaults of the file. */
-const SWITCHED_ON: readonly string[] = ['notify', 'mail-relay', 'follow', 'resolver', 'hooks'];
+const SWITCHED_ON: readonly string[] = ['drill', 'notify', 'mail-relay', 'follow', 'resolver', 'hooks'];
 
 test('a service with every default written out means the same as one without', () => {
   const schema = jsonSchema() as Node;
@@ -58,6 +58,25 @@ test('a service with every default written out means the same as one without', (
     assert.deepEqual(full, plain);
     assert.ok(!Array.isArray(plain), JSON.stringify(plain));
   }
+});
+
+test('a drill and a metered uplink with every default written out mean the same as without', () => {
+  const top = jsonSchema() as Node;
+  const uplink = top.properties?.uplinks?.additionalProperties;
+  assert.ok(typeof uplink === 'object');
+  const file = (metered: unknown, drill: unknown): string =>
+    JSON.stringify({ uplinks: { a: { gateway: 'r1' }, b: { gateway: 'r2', metered } }, drill });
+  const written = [
+    collect({ properties: { metered: uplink.properties?.metered ?? {} } }).metered,
+    collect(top.properties?.drill),
+  ];
+  assert.deepEqual(
+    written.map((section) => Object.keys(section as object).length),
+    [3, 4],
+  );
+  const [plain, full] = [file(true, {}), file(written[0], written[1])].map((text) => parseConfig(text, 'f'));
+  assert.ok(plain?.ok && full?.ok);
+  assert.deepEqual(full.config, plain.config);
 });
 
 function merged(defaults: Record<string, unknown>, own: Record<string, unknown>): Record<string, unknown> {
@@ -104,6 +123,10 @@ function collect(node: Node | undefined): Record<string, unknown> {
   return result;
 }
 
+function shownDefault(value: unknown): string {
+  return Array.isArray(value) ? `[${value.join(', ')}]` : String(value);
+}
+
 test('every key and every default stands in docs/config.md', () => {
   const text = readFileSync(new URL('docs/config.md', root), 'utf8');
   const missing: string[] = [];
@@ -112,7 +135,7 @@ test('every key and every default stands in docs/config.md', () => {
       if (!text.includes(`\`${key}\``) && !text.includes(`\`${key}: `)) missing.push(key);
       if (child.default !== undefined) {
         const rows = text.split('\n').filter((line) => line.startsWith(`| \`${key}\``));
-        const shown = key === 'mark-mask' ? `0x${BUILT_IN.kernel.markMask.toString(16)}` : String(child.default);
+        const shown = key === 'mark-mask' ? `0x${BUILT_IN.kernel.markMask.toString(16)}` : shownDefault(child.default);
         if (!rows.some((row) => row.includes(`\`${shown}\``))) missing.push(`${key} with its default ${shown}`);
       }
       visit(child);
@@ -130,9 +153,13 @@ test('the examples in docs/config.md are valid', () => {
   const examples = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)]
     .map((match) => match[1] ?? '')
     // A section of its own needs the two uplinks that it speaks of.
-    .map((example) => (SWITCHED_ON.some((key) => example.startsWith(`${key}:`)) ? `${FAST_AND_BACKUP}${example}` : example))
+    .map((example) =>
+      [...SWITCHED_ON, 'via', 'connections'].some((key) => example.startsWith(`${key}:`))
+        ? `${FAST_AND_BACKUP}${example}`
+        : example,
+    )
     .filter((example) => /^uplinks:/m.test(example));
-  assert.ok(examples.length >= 7);
+  assert.ok(examples.length >= 14);
   for (const example of examples) {
     const result = parseConfig(example, 'docs/config.md');
     assert.ok(result.ok, result.ok ? '' : `${example}\n${result.problems.map(formatProblem).join('\n')}`);
