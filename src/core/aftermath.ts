@@ -12,7 +12,7 @@ import type { Effect, FollowerView, HistoryRecord, Outage } from './messages.js'
 import type { Family, PathKey } from './model.js';
 import { Notices } from './notices.js';
 import type { Path } from './path.js';
-import type { Binding } from './plan.js';
+import type { Binding } from './plan-rules.js';
 import type { ServicesConfig } from './services.js';
 
 export interface AftermathPort {

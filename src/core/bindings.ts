@@ -7,7 +7,7 @@ import { parseAddress } from './address.js';
 import type { KernelState } from './kernel.js';
 import type { Family } from './model.js';
 import type { Path } from './path.js';
-import type { Binding } from './plan.js';
+import type { Binding } from './plan-rules.js';
 import type { FollowerConfig } from './services.js';
 import { isConnectedAddress } from './topology.js';
 

@@ -2,24 +2,41 @@
  * The choice of one family: which uplink holds its default route, since when and why. Asks the selector, remembers the
  * answer and tells of switches; the engine says when to choose and carries the consequences to the kernel.
  */
+import { DRILL_SHARE } from './config.js';
 import { mainDefaults } from './diff.js';
 import type { KernelState } from './kernel.js';
 import type { HistoryRecord, SavedState } from './messages.js';
 import { type Admin, type Family, type Reason, reasonText } from './model.js';
-import { sameAddress } from './net.js';
 import type { Path } from './path.js';
 import { recordOf } from './records.js';
-import { type Candidate, selectUplink } from './selector.js';
+import { type Candidate, selectSharing, selectUplink, tiersOf } from './selector.js';
 
 /** All uplinks silent within this span of each other: the fault is probably on our side. */
 const TOGETHER_MS = 5_000;
 /** At start the verdicts are waited for so long: the first one in is not always that of the best uplink. */
 const START_PATIENCE_MS = 1_500;
 
+/** Its part of the new connections is its weight among those of all that share. */
+export interface Share {
+  readonly uplink: string;
+  readonly weight: number;
+}
+
+/** What is ordered and known beside the paths' own state. */
+export interface ChoiceOrders {
+  adminOf(uplink: string): Admin;
+  /** why it is disabled although nobody said so; null = by order, or it is not disabled */
+  closedOf(uplink: string): Reason | null;
+  /** the backup is being tried */
+  readonly drill: { readonly uplink: string; readonly traffic: 'some' | 'all' } | null;
+}
+
 export class FamilyChoice {
   readonly family: Family;
   active: string | null = null;
   reason: Reason = 'starting';
+  /** those that share new connections, the active one among them */
+  sharing: readonly Share[] = [];
   sinceMs: number;
   #bornMs: number;
   #localTold = false;
@@ -51,13 +68,18 @@ export class FamilyChoice {
     nowWallMs: number,
   ): HistoryRecord | null {
     const [route] = mainDefaults(state, this.family).toSorted((a, b) => a.metric - b.metric);
-    const hop = route?.nexthops[0];
-    if (route === undefined || hop === undefined || hop.gateway === null) return null;
-    const { gateway } = hop;
-    const path = paths.find((p) => p.ifindex === hop.ifindex && p.gateway !== null && sameAddress(p.gateway, gateway));
-    if (path === undefined) return null;
+    if (route === undefined) return null;
+    const ways = route.nexthops.flatMap((hop) => {
+      const path = paths.find((p) => p.isBehind(hop));
+      return path === undefined ? [] : [{ path, weight: hop.weight ?? 1 }];
+    });
+    const [first] = ways.toSorted((a, b) => paths.indexOf(a.path) - paths.indexOf(b.path));
+    if (first === undefined) return null;
+    // Of several that share, the one that led before leads on: who follows it need not move.
+    const path = ways.find((w) => w.path.uplink.name === former?.uplink)?.path ?? first.path;
     const ours = route.protocol === ownProtocol;
     this.active = path.uplink.name;
+    if (ours) this.sharing = ways.map((w) => ({ uplink: w.path.uplink.name, weight: w.weight }));
     // Ours is kept in force without a break; somebody else's stays untouched until there is a verdict.
     this.reason = ours ? 'starting' : 'adopted';
     if (ours && former?.uplink === path.uplink.name) {
@@ -83,30 +105,65 @@ export class FamilyChoice {
   }
 
   /** Chooses anew. @returns what is to be told; `active` has changed when one of the records is a switch from another one */
-  choose(paths: readonly Path[], adminOf: (uplink: string) => Admin, state: KernelState, nowMs: number): HistoryRecord[] {
+  choose(paths: readonly Path[], orders: ChoiceOrders, state: KernelState, nowMs: number): HistoryRecord[] {
     const records: HistoryRecord[] = [];
-    const candidates = paths.map((p) => candidateOf(p, adminOf(p.uplink.name), nowMs));
+    const tiers = tiersOf(paths.map((p) => p.uplink.tier));
+    const candidates = paths.map((p, i) => candidateOf(p, tiers[i] ?? i, orders, nowMs));
     const hasDefault = mainDefaults(state, this.family).length > 0;
     const choice = selectUplink(candidates, this.active, hasDefault, nowMs - this.#bornMs < START_PATIENCE_MS);
     const local = this.#localFault(
-      paths.filter((p) => adminOf(p.uplink.name) !== 'disabled'),
+      paths.filter((p) => orders.adminOf(p.uplink.name) !== 'disabled'),
       nowMs,
     );
     if (local !== null) records.push(local);
     if (choice.uplink === null) return records;
     if (choice.uplink !== this.active) {
-      records.push(this.#switchTo(choice.uplink, choice.reason, paths, nowMs));
+      const drilled = choice.reason === 'forced' && choice.uplink === orders.drill?.uplink;
+      records.push(this.#switchTo(choice.uplink, drilled ? 'drill' : choice.reason, paths, nowMs));
+      this.#share(candidates, orders, paths);
       return records;
     }
+    const shared = this.#share(candidates, orders, paths);
+    if (shared !== null) records.push(shared);
     const stuck = choice.reason === 'no-choice';
     if (stuck && this.reason !== 'no-choice') {
       const path = paths.find((p) => p.uplink.name === this.active) ?? null;
       records.push(recordOf('switch', 'error', `no uplink works: IPv${this.family} stays on ${this.active}`, path));
     }
     // Why it came to this uplink stays said while it holds; being stuck, forced or freed again is news, and so is the first verdict.
-    const passing = this.reason === 'starting' || this.reason === 'no-choice' || this.reason === 'forced';
-    if (stuck || passing || choice.reason === 'forced') this.reason = choice.reason;
+    const passing = ['starting', 'no-choice', 'forced', 'drill'].includes(this.reason);
+    const drilled = choice.reason === 'forced' && choice.uplink === orders.drill?.uplink;
+    if (stuck || passing || choice.reason === 'forced') this.reason = drilled ? 'drill' : choice.reason;
     return records;
+  }
+
+  /** Finds anew who shares. @returns what is to be told when it changed without a switch */
+  #share(candidates: readonly Candidate[], { drill }: ChoiceOrders, paths: readonly Path[]): HistoryRecord | null {
+    if (this.active === null) return null;
+    const before = this.sharing.map((s) => s.uplink);
+    const names = selectSharing(candidates, this.active, before);
+    const weightOf = (uplink: string): number => paths.find((p) => p.uplink.name === uplink)?.uplink.weight ?? 1;
+    const tried =
+      drill?.traffic === 'some' && !names.includes(drill.uplink) ? candidates.find((c) => c.uplink === drill.uplink) : null;
+    if (tried?.routable === true && tried.admin === 'auto') {
+      this.sharing = [
+        { uplink: this.active, weight: DRILL_SHARE - 1 },
+        { uplink: tried.uplink, weight: 1 },
+      ];
+      return null;
+    }
+    const tierOf = (uplink: string | null): number | undefined => candidates.find((c) => c.uplink === uplink)?.tier;
+    const drilledBefore = before.some((name) => tierOf(name) !== tierOf(this.active));
+    this.sharing = names.map((uplink) => ({ uplink, weight: names.length === 1 ? 1 : weightOf(uplink) }));
+    const same = names.length === before.length && names.every((name) => before.includes(name));
+    // What a drill does is told by the drill, and a first choice is told as such.
+    if (same || drilledBefore || before.length === 0) return null;
+    const all = this.sharing.reduce((sum, s) => sum + s.weight, 0);
+    const text =
+      names.length === 1
+        ? `IPv${this.family} goes by ${this.active} alone now`
+        : `IPv${this.family} is shared by ${this.sharing.map((s) => `${s.uplink} (${s.weight} of ${all})`).join(', ')}`;
+    return { ...recordOf('share', names.length < before.length ? 'warning' : 'notice', text), family: this.family };
   }
 
   #switchTo(to: string, reason: Reason, paths: readonly Path[], nowMs: number): HistoryRecord {
@@ -158,10 +215,14 @@ export class FamilyChoice {
   }
 }
 
-function candidateOf(path: Path, admin: Admin, nowMs: number): Candidate {
+function candidateOf(path: Path, tier: number, { adminOf, closedOf, drill }: ChoiceOrders, nowMs: number): Candidate {
+  const name = path.uplink.name;
+  const admin = adminOf(name);
   return {
-    uplink: path.uplink.name,
-    admin,
+    uplink: name,
+    tier,
+    admin: drill?.traffic === 'all' && drill.uplink === name && admin === 'auto' ? 'forced' : admin,
+    closed: closedOf(name),
     health: path.verdict.health,
     reason: path.verdict.reason,
     yields: path.uplink.degraded.policy === 'yield',

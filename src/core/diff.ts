@@ -4,7 +4,7 @@
  * table range elsewhere; a rule by protocol number, or by priority and table range.
  */
 import type { KernelNumbers } from './config.js';
-import { MAX_UPLINKS } from './config.js';
+import { MAX_UPLINKS, RULE_PRIORITIES } from './config.js';
 import type { KernelOp, KernelState, Nexthop, RouteState, RuleState } from './kernel.js';
 import { sameRule } from './kernel-model.js';
 import type { Family } from './model.js';
@@ -129,11 +129,11 @@ export function isOwnTable(table: number, numbers: KernelNumbers): boolean {
 
 export function isOwnRule(rule: RuleState, numbers: KernelNumbers): boolean {
   if (rule.other) return false;
-  const inRange =
-    rule.priority >= numbers.ruleBase &&
-    rule.priority <= numbers.ruleBase + 2 * MAX_UPLINKS + 1 &&
-    isOwnTable(rule.table, numbers);
-  return inRange || (rule.protocol === numbers.protocol && isOwnTable(rule.table, numbers));
+  const inRange = rule.priority >= numbers.ruleBase && rule.priority < numbers.ruleBase + RULE_PRIORITIES;
+  const ours = rule.protocol === numbers.protocol;
+  if (isOwnTable(rule.table, numbers)) return inRange || ours;
+  // Those that look into main first, or block, point to no table of ours.
+  return inRange && ours && (rule.suppress !== undefined || rule.action !== undefined);
 }
 
 /** Same place, same way, same owner. Lifetimes and metrics inside (`rest`) of our own routes are the kernel's business. */
@@ -153,11 +153,13 @@ export function sameRoute(a: RouteState, b: RouteState): boolean {
 }
 
 function sameHops(a: readonly Nexthop[], b: readonly Nexthop[]): boolean {
-  return a.length === b.length && a.every((hop, i) => sameHop(hop, b[i]));
+  if (a.length !== b.length) return false;
+  // The kernel lists the hops of one route in an order of its own.
+  return a.length === 1 ? sameHop(a[0], b[0]) : a.every((hop) => b.some((other) => sameHop(hop, other)));
 }
 
-function sameHop(a: Nexthop, b: Nexthop | undefined): boolean {
-  if (b === undefined || a.ifindex !== b.ifindex) return false;
+function sameHop(a: Nexthop | undefined, b: Nexthop | undefined): boolean {
+  if (a === undefined || b === undefined || a.ifindex !== b.ifindex || (a.weight ?? 1) !== (b.weight ?? 1)) return false;
   if (a.gateway === null || b.gateway === null) return a.gateway === b.gateway;
   return sameAddress(a.gateway, b.gateway);
 }

@@ -13,13 +13,15 @@ import type { KernelState, OpResult, SnapshotRequest } from './kernel.js';
 import type { Command, Effect, Event, HistoryRecord, SavedState, StallCause, StatusView, Surroundings } from './messages.js';
 import { type Family, reasonText } from './model.js';
 import { Names } from './names.js';
-import { sameAddress } from './net.js';
 import { adminOf, type Orders, obey, ordersFor } from './orders.js';
 import type { Path } from './path.js';
 import { PathSet } from './path-set.js';
-import { FIRST_METRIC, sysctlKeys } from './plan.js';
+import { FIRST_METRIC } from './plan.js';
+import { needsNft, type PlanParts, planInput } from './plan-input.js';
+import { sysctlKeys } from './plan-sysctls.js';
 import { healthRecord, recordOf, stallRecord, targetRecord } from './records.js';
 import { savedState } from './saved-state.js';
+import { Traffic } from './traffic.js';
 import { buildView } from './view.js';
 
 /** A timer this late means that the process did not run: what was outstanding proves nothing. */
@@ -44,6 +46,7 @@ export class Engine {
   readonly #names: Names;
   readonly #keeper: Keeper;
   readonly #aftermath: Aftermath;
+  readonly #traffic: Traffic;
   readonly #restored: SavedState | null;
   #orders: Orders;
   #out: Effect[] = [];
@@ -78,6 +81,7 @@ export class Engine {
       forget: (path) => this.#emit({ type: 'forget-path', path }),
       assess: (path, now) => this.#assess(path, now),
       suspected: (path, now) => this.#lookAtAlternatives(path, now),
+      gatewayFound: (path) => this.#gatewayFound(path),
       wantName: (name, family) => this.#names.want(name, family),
     });
     this.#aftermath = new Aftermath(config.services, saved?.outages ?? {}, {
@@ -90,6 +94,19 @@ export class Engine {
       paths: () => this.#paths.all(),
       wantName: (name, family) => this.#names.want(name, family, true),
       addressesOf: (name, family) => this.#names.addressesOf(name, family),
+    });
+    this.#traffic = new Traffic(config, saved, 0, {
+      agenda: this.#agenda,
+      wallMs: (ms) => surroundings.wallMs(ms),
+      emit: (effect) => this.#emit(effect),
+      record: (record) => this.#record(record),
+      families: () => this.#families,
+      paths: () => this.#paths.all(),
+      adminOf: (uplink) => adminOf(this.#orders, uplink),
+      delegatedPrefix: (device) => this.#paths.delegatedPrefix(device),
+      save: () => {
+        this.#save = true;
+      },
     });
     const sameBoot = saved !== null && saved.restore.bootId === surroundings.bootId;
     const memory = sameBoot ? saved.restore : { bootId: surroundings.bootId, routes: [], sysctls: {}, hadDefault: [] };
@@ -168,6 +185,17 @@ export class Engine {
       case 'follow-finished':
         this.#aftermath.finished(event.outcome, now);
         break;
+      case 'flows-ended':
+        this.#traffic.flowsEnded(event.outcome);
+        break;
+      case 'flows-counted':
+        this.#traffic.flowsCounted(event.count);
+        break;
+      case 'uplink-hint':
+        if (this.#paths.hear(event.hint)) this.#relocate(now);
+        break;
+      case 'router-advert':
+        break;
       case 'stopping':
         this.#stop();
         break;
@@ -180,8 +208,8 @@ export class Engine {
     const tables = Array.from({ length: MAX_UPLINKS }, (_, slot) => tableOf(this.#config.kernel, slot));
     // Asked for as long as our table may stand, so that it goes when it is not needed any more.
     const standing = this.#keeper.state?.nft?.fingerprint ?? 'absent';
-    const ipv6 = this.#paths.of(6).length > 1 || standing !== 'absent';
-    return { tables, sysctls: sysctlKeys([...new Set(interfaces)]), nft: ipv6 && this.#config.sysctls === 'set' };
+    const nft = standing !== 'absent' || needsNft(this.#config, this.#paths.all());
+    return { tables, sysctls: sysctlKeys([...new Set(interfaces)]), nft };
   }
 
   /** Whether every path that can be judged has its verdict, and everything asked of the kernel is known. */
@@ -201,6 +229,7 @@ export class Engine {
         families: this.#families,
         memory: this.#keeper.memory,
         aftermath: this.#aftermath,
+        traffic: this.#traffic,
       },
       this.#now,
       (ms) => this.#around.wallMs(ms),
@@ -231,6 +260,7 @@ export class Engine {
     this.#names.unwantAll();
     this.#paths.build(this.#config, now);
     this.#aftermath.configure(this.#config.services, now);
+    this.#traffic.configure(this.#config);
     this.#steer = true;
   }
 
@@ -279,7 +309,7 @@ export class Engine {
     if (lost) this.#tell('kernel', 'notice', 'notifications of the kernel were lost: everything was read again');
     this.#blind = false;
     this.#keeper.see(state);
-    this.#paths.locate(state, now);
+    this.#paths.locate(state, this.#keeper.memory.routes, now);
     this.#steer = true;
     if (before !== null) this.#paths.recheck(before, state, now);
     if (!this.#started) this.#adopt(state, now);
@@ -295,6 +325,27 @@ export class Engine {
     const request = this.snapshotRequest();
     this.#requested = JSON.stringify(request);
     this.#emit({ type: 'read-kernel', request });
+  }
+
+  /** Something else than the kernel has changed where a gateway is. */
+  #relocate(now: number): void {
+    const state = this.#keeper.state;
+    if (state !== null) this.#paths.locate(state, this.#keeper.memory.routes, now);
+    this.#choose = true;
+    this.#plan = true;
+  }
+
+  #gatewayFound(path: Path): void {
+    const found = path.auto?.current ?? null;
+    const where = path.interface ?? path.uplink.interface ?? '';
+    const text =
+      found === null
+        ? `${path.uplink.name}: nobody names a gateway on ${where} any more`
+        : found.address === null
+          ? `${path.uplink.name}: ${where} needs no gateway (${found.source})`
+          : `${path.uplink.name}: the gateway on ${where} is ${found.address} (${found.source})`;
+    this.#record(recordOf('gateway', 'info', text, path, { gateway: found?.address ?? null, source: found?.source ?? null }));
+    this.#save = true;
   }
 
   #adopt(state: KernelState, now: number): void {
@@ -321,10 +372,9 @@ export class Engine {
       return;
     }
     for (const route of this.#keeper.applied(results, now)) {
-      const gateway = route.nexthops[0]?.gateway;
       for (const path of this.#paths.all()) {
-        if (path.family !== route.family || gateway === null || gateway === undefined || path.gateway === null) continue;
-        if (route.metric !== FIRST_METRIC[route.family] || !sameAddress(path.gateway, gateway)) continue;
+        if (path.family !== route.family || route.metric !== FIRST_METRIC[route.family]) continue;
+        if (!route.nexthops.some((hop) => path.isBehind(hop))) continue;
         path.refusedUntilMs = now + REFUSED_MS;
         this.#agenda.at(path.refusedUntilMs, () => {
           this.#choose = true;
@@ -343,41 +393,28 @@ export class Engine {
     if (state === null) return;
     for (const family of this.#families) {
       const before = family.active;
-      const records = family.choose(this.#paths.of(family.family), (uplink) => adminOf(this.#orders, uplink), state, now);
-      for (const record of records) this.#record(record);
+      const orders = { adminOf: (uplink: string) => adminOf(this.#orders, uplink), closedOf: () => null, drill: null };
+      for (const record of family.choose(this.#paths.of(family.family), orders, state, now)) this.#record(record);
       if (family.active !== before) this.#save = true;
     }
     this.#aftermath.chosen(now);
   }
 
   #reconcile(now: number): void {
-    const order = (family: Family, active: string | null): Path[] => {
-      const fallback = (p: Path): number => {
-        if (p.uplink.name === active) return -1;
-        return adminOf(this.#orders, p.uplink.name) === 'disabled' ? 2 : p.verdict.health === 'down' ? 1 : 0;
-      };
-      return this.#paths.of(family).toSorted((a, b) => fallback(a) - fallback(b));
+    const state = this.#keeper.state;
+    const parts: PlanParts = {
+      config: this.#config,
+      families: this.#families,
+      pathsOf: (family) => this.#paths.of(family),
+      adminOf: (uplink) => adminOf(this.#orders, uplink),
+      bindings: state === null ? [] : this.#aftermath.bindings(state),
+      delegatedPrefix: (device) => this.#paths.delegatedPrefix(device),
+      gid: this.#around.gid,
     };
-    this.#keeper.reconcile(
-      {
-        numbers: this.#config.kernel,
-        paths: this.#families.flatMap((f) =>
-          order(f.family, f.active).map((p) => ({ family: p.family, slot: p.slot, hop: p.hop() })),
-        ),
-        chosen: { 4: this.#holdsFirstPlace(4), 6: this.#holdsFirstPlace(6) },
-        bindings: this.#keeper.state === null ? [] : this.#aftermath.bindings(this.#keeper.state),
-        setSysctls: this.#config.sysctls === 'set',
-        gid: this.#around.gid,
-      },
-      this.#config.kernel,
-      this.#seenAnew,
-      now,
-    );
+    const input = planInput(parts);
+    this.#keeper.reconcile(input, this.#config.kernel, this.#seenAnew, now);
     this.#seenAnew = false;
-  }
-
-  #holdsFirstPlace(family: Family): boolean {
-    return this.#families.some((f) => f.family === family && f.holdsFirstPlace(this.#paths.of(family)));
+    if (state !== null) this.#traffic.routed(input.paths, now);
   }
 
   // ---- everything else ---------------------------------------------------------------------------------------------
@@ -442,7 +479,7 @@ export class Engine {
       if (family.active !== null && this.#paths.get(family.active, family.family) === undefined) family.active = null;
     }
     this.#tell('config', 'notice', 'the configuration was read again and is in force');
-    if (this.#keeper.state !== null) this.#paths.locate(this.#keeper.state, now);
+    this.#relocate(now);
     this.#readKernel();
     this.#choose = true;
     this.#plan = true;
@@ -460,8 +497,8 @@ export class Engine {
     if (address !== before) this.#tell('name', 'info', `${name} is ${address}`);
     this.#plan = true;
     if (!this.#paths.resolved(name, family, address)) return;
+    this.#relocate(now);
     if (this.#keeper.state !== null) {
-      this.#paths.locate(this.#keeper.state, now);
       // The default found at start may be through the very gateway whose name is known only now.
       this.#adopt(this.#keeper.state, now);
     }

@@ -5,7 +5,8 @@
  */
 import type { Agenda } from './agenda.js';
 import { type Config, probeMark, tableOf } from './config.js';
-import type { KernelState } from './kernel.js';
+import type { UplinkHint } from './hint.js';
+import type { KernelState, RouteState } from './kernel.js';
 import type { SavedState, Surroundings } from './messages.js';
 import type { Family, PathKey } from './model.js';
 import { sameAddress, splitZone } from './net.js';
@@ -22,6 +23,8 @@ export interface PathSetPort {
   forget(path: PathKey): void;
   assess(path: Path, nowMs: number): void;
   suspected(path: Path, nowMs: number): void;
+  /** `gateway: auto` found another next hop, or lost it */
+  gatewayFound(path: Path): void;
   /** keep this name resolved; gives the last good address */
   wantName(name: string, family: Family): string | null;
 }
@@ -32,6 +35,7 @@ export class PathSet {
   readonly #paths = new Map<PathKey, Path>();
   /** which path a probe under way belongs to */
   readonly #owners = new Map<number, Path>();
+  readonly #hints = new Map<string, UplinkHint>();
   #slots: ReadonlyMap<string, number> = new Map();
   #config: Config;
   #nextProbeId = 1;
@@ -79,7 +83,10 @@ export class PathSet {
           this.#paths.set(same.key, same);
           continue;
         }
-        const path = new Path(uplink, family, this.#slots.get(uplink.name) ?? 0, this.#pathPort(), nowMs);
+        const key = `${uplink.name}/${family}`;
+        const last = same?.auto?.current?.address ?? this.#restored?.gateways?.[key] ?? null;
+        const path = new Path(uplink, family, this.#slots.get(uplink.name) ?? 0, this.#pathPort(), nowMs, last);
+        for (const hint of this.#hints.values()) path.hear(hint);
         // Time in which nobody watched forgives nothing.
         path.holdDown = { failures, goodSinceMs: null };
         this.#paths.set(path.key, path);
@@ -110,12 +117,33 @@ export class PathSet {
     for (const [id, owner] of this.#owners) if (owner === path) this.#owners.delete(id);
   }
 
-  /** Looks for every gateway in a new snapshot. */
-  locate(state: KernelState, nowMs: number): void {
+  /** What somebody says of an interface: `locate` tells what it changes. @returns whether it concerns any path */
+  hear(hint: UplinkHint): boolean {
+    const key = `${hint.interface}/${hint.family}/${hint.source}`;
+    this.#hints.delete(key);
+    this.#hints.set(key, hint);
+    return this.all().filter((path) => path.hear(hint)).length > 0;
+  }
+
+  /** The prefix delegated to us on this interface, as last said. */
+  delegatedPrefix(device: string | null): string | null {
+    return [...this.#hints.values()].findLast((hint) => hint.interface === device && hint.prefix !== null)?.prefix ?? null;
+  }
+
+  /**
+   * Looks for every gateway in a new snapshot.
+   * @param displaced foreign defaults that we took the place of
+   */
+  locate(state: KernelState, displaced: readonly RouteState[], nowMs: number): void {
     for (const path of this.#paths.values()) {
       const sibling = this.get(path.uplink.name, path.family === 4 ? 6 : 4);
       const faultBefore = path.linkFault;
-      const moved = path.locate(state, sibling?.interface ?? null);
+      const gatewayBefore = path.auto?.current ?? null;
+      const ownProtocol = this.#config.kernel.protocol;
+      const moved = path.locate({ state, hint: sibling?.interface ?? null, ownProtocol, displaced });
+      if (path.auto !== null && path.auto.current?.address !== gatewayBefore?.address) this.#port.gatewayFound(path);
+      if (moved) path.mac = null;
+      path.noteNeighbour(state);
       if (moved || (faultBefore !== null && path.linkFault === null)) this.forget(path);
       if (moved) path.detector.stop();
       if (faultBefore !== path.linkFault || path.verdict.health === 'unknown') this.#port.assess(path, nowMs);

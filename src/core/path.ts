@@ -3,16 +3,18 @@
  * knows neither the others nor the choice between them.
  */
 import type { Agenda } from './agenda.js';
+import { AutoGateway } from './auto-gateway.js';
 import type { GatewayRef, UplinkConfig } from './config.js';
 import { Detector, type DetectorPort } from './detector.js';
 import { assessHealth, type PathFigures, pathFigures, type Verdict } from './health.js';
+import type { UplinkHint } from './hint.js';
 import { demandedMs, failed, failuresLeft, type HoldDown, leftMs, neverFailed, recovered, unwatched } from './hold-down.js';
-import type { KernelState } from './kernel.js';
+import type { KernelState, Nexthop, RouteState } from './kernel.js';
 import { type Family, type PathKey, pathKey, type Reason } from './model.js';
-import { splitZone } from './net.js';
+import { sameAddress, splitZone } from './net.js';
 import type { ProbePath } from './probe.js';
 import type { Target, TargetAddress } from './target.js';
-import { placeGateway } from './topology.js';
+import { linkNamed, placeGateway } from './topology.js';
 
 /** So long a gateway's name may take before its path counts as down. */
 const NAME_PATIENCE_MS = 1_000;
@@ -23,6 +25,16 @@ export interface PathPort {
   ask(path: Path, target: Target, giveUpMs: number, nowMs: number): number;
   changed(path: Path, nowMs: number): void;
   suspected(path: Path, nowMs: number): void;
+}
+
+/** A new snapshot, and whose the routes in it are. */
+export interface PathSight {
+  readonly state: KernelState;
+  /** the interface of the same uplink's other family, for a link-local gateway without a zone */
+  readonly hint: string | null;
+  readonly ownProtocol: number;
+  /** foreign defaults that we took the place of */
+  readonly displaced: readonly RouteState[];
 }
 
 /** What happened to a path in one assessment. */
@@ -41,10 +53,14 @@ export class Path {
   readonly detector: Detector;
   readonly #gatewayHost: GatewayRef;
 
-  /** address of the gateway; null until its name resolves */
+  /** address of the gateway; null until its name resolves, and where the link has only one other end */
   gateway: string | null;
+  /** with `gateway: auto` */
+  readonly auto: AutoGateway | null;
   interface: string | null = null;
   ifindex: number | null = null;
+  /** the gateway's, as last seen; null = never seen */
+  mac: string | null = null;
   /** the kernel takes routes through it */
   connected = false;
   linkFault: Reason | null = 'no-address';
@@ -60,7 +76,15 @@ export class Path {
   sinceMs: number;
   holdDown: HoldDown = neverFailed;
 
-  constructor(uplink: UplinkConfig, family: Family, slot: number, port: PathPort, nowMs: number) {
+  /** @param lastGateway what `gateway: auto` found in an earlier run */
+  constructor(
+    uplink: UplinkConfig,
+    family: Family,
+    slot: number,
+    port: PathPort,
+    nowMs: number,
+    lastGateway: string | null = null,
+  ) {
     this.key = pathKey(uplink.name, family);
     this.family = family;
     this.slot = slot;
@@ -70,8 +94,9 @@ export class Path {
     if (gateway === undefined) throw new Error(`uplink ${uplink.name} has no IPv${family} gateway`);
     this.#gatewayHost = gateway.host;
     this.gateway = gateway.host.kind === 'address' ? gateway.host.address : null;
+    this.auto = gateway.host.kind === 'auto' ? new AutoGateway(family, lastGateway) : null;
     this.#changed = (at) => port.changed(this, at);
-    if (this.gateway === null) {
+    if (gateway.host.kind === 'name') {
       this.#awaitsName = true;
       port.agenda.at(nowMs + NAME_PATIENCE_MS, (at) => {
         if (!this.#awaitsName) return;
@@ -137,8 +162,17 @@ export class Path {
     this.#changed(nowMs);
   }
 
-  /** Looks for the gateway in a new snapshot. @returns whether the path now is on another link than before */
-  locate(state: KernelState, hint: string | null): boolean {
+  /** What somebody else says of its interface. @returns whether it concerns this path */
+  hear(hint: UplinkHint): boolean {
+    if (this.auto === null || hint.family !== this.family || hint.interface !== this.uplink.interface) return false;
+    this.auto.hear(hint);
+    return true;
+  }
+
+  /** Looks for the gateway in a new snapshot. @returns whether the path now is on another link, or at another gateway, than before */
+  locate(sight: PathSight): boolean {
+    const { state, hint } = sight;
+    if (this.auto !== null) return this.#locateAuto(this.auto, sight);
     if (this.gateway === null) {
       this.linkFault = 'gateway-unresolved';
       this.connected = false;
@@ -164,15 +198,75 @@ export class Path {
     return moved;
   }
 
+  /** What its gateway's neighbour entry says; entries come and go, the router stays the same. */
+  noteNeighbour(state: KernelState): void {
+    const gateway = this.gateway === null ? null : splitZone(this.gateway)[0];
+    if (gateway === null) return;
+    const entry = state.neighbours.find((n) => n.ifindex === this.ifindex && n.mac !== null && sameAddress(n.address, gateway));
+    this.mac = entry?.mac ?? this.mac;
+  }
+
+  #locateAuto(auto: AutoGateway, { state, ownProtocol, displaced }: PathSight): boolean {
+    const link = linkNamed(state, this.uplink.interface);
+    const before = { ifindex: this.ifindex, gateway: this.gateway };
+    this.connected = false;
+    this.ifindex = link?.index ?? null;
+    this.interface = link?.name ?? this.interface;
+    if (link === null) {
+      this.linkFault = 'interface-gone';
+      return before.ifindex !== null;
+    }
+    auto.see({ state, link, ownProtocol, displaced });
+    const found = auto.current;
+    this.gateway = found?.address ?? null;
+    const here = state.addresses.filter((a) => a.ifindex === link.index && a.family === this.family);
+    if (!link.adminUp || !link.carrier) this.linkFault = 'carrier-lost';
+    else if (found === null) this.linkFault = this.family === 4 && here.length === 0 ? 'no-address' : 'no-gateway';
+    else this.linkFault = null;
+    if (found !== null && found.address !== null) {
+      const place = placeGateway(state, {
+        family: this.family,
+        gateway: found.address,
+        wanted: link.name,
+        lastKnown: link.name,
+        hint: null,
+      });
+      this.connected = place.connected;
+      this.linkFault = place.fault;
+    } else if (found !== null) {
+      this.connected = link.adminUp;
+    }
+    // Without a router's address the other end of the link is what can be watched of it.
+    const watched = this.gateway ?? here.find((a) => a.peer !== null)?.peer ?? null;
+    const asked = this.detector.gateway ?? (this.uplink.targets.length === 0 ? this.detector.targets[0] : undefined);
+    if (asked !== undefined && asked.spec.address !== watched) {
+      asked.spec.address = watched;
+      this.detector.addressesChanged();
+    }
+    return before.ifindex !== this.ifindex || (before.gateway !== this.gateway && before.gateway !== null);
+  }
+
   /** How a probe has to leave. Only meaningful while the path has an interface. */
   probePath(mark: number, device: string | null): ProbePath {
     return { key: this.key, family: this.family, mark, device, interface: this.interface ?? '' };
   }
 
   /** `hop` of the plan: null while no route through it can stand. */
-  hop(): { ifindex: number; interface: string; gateway: string } | null {
-    if (!this.connected || this.ifindex === null || this.interface === null || this.gateway === null) return null;
-    return { ifindex: this.ifindex, interface: this.interface, gateway: splitZone(this.gateway)[0] };
+  hop(): { ifindex: number; interface: string; gateway: string | null } | null {
+    if (!this.connected || this.ifindex === null || this.interface === null) return null;
+    if (this.gateway === null && this.auto === null) return null;
+    return {
+      ifindex: this.ifindex,
+      interface: this.interface,
+      gateway: this.gateway === null ? null : splitZone(this.gateway)[0],
+    };
+  }
+
+  /** Whether this next hop is its own. */
+  isBehind(hop: Nexthop): boolean {
+    if (hop.ifindex !== this.ifindex) return false;
+    if (hop.gateway === null || this.gateway === null) return hop.gateway === this.gateway;
+    return sameAddress(hop.gateway, this.gateway);
   }
 
   figures(nowMs: number): PathFigures {

@@ -6,6 +6,7 @@ import type { RestoreMemory, SavedState } from './messages.js';
 import type { Names } from './names.js';
 import type { Orders } from './orders.js';
 import type { PathSet } from './path-set.js';
+import type { Traffic } from './traffic.js';
 
 export interface SavedParts {
   readonly numbers: KernelNumbers;
@@ -15,6 +16,7 @@ export interface SavedParts {
   readonly families: readonly FamilyChoice[];
   readonly memory: RestoreMemory;
   readonly aftermath: Aftermath;
+  readonly traffic: Traffic;
 }
 
 /** @param wallMs Unix time of a monotonic instant */
@@ -27,6 +29,7 @@ export function savedState(parts: SavedParts, nowMs: number, wallMs: (monotonicM
   const active = parts.families.flatMap((f) =>
     f.active === null ? [] : [[f.family, { uplink: f.active, sinceWallMs: wall(f.sinceMs), reason: f.reason }]],
   );
+  const gateways = parts.paths.all().flatMap((p) => (p.auto?.current?.address ? [[p.key, p.auto.current.address]] : []));
   return {
     version: 1,
     slots: Object.fromEntries(parts.paths.slots),
@@ -37,6 +40,8 @@ export function savedState(parts: SavedParts, nowMs: number, wallMs: (monotonicM
     active: Object.fromEntries(active),
     failures: Object.fromEntries(failures),
     restore: parts.memory,
+    gateways: Object.fromEntries(gateways),
+    drains: parts.traffic.drains(),
     outages: parts.aftermath.outages,
   };
 }

@@ -6,7 +6,11 @@ import type { Admin, Health, Reason } from './model.js';
 /** One uplink as the choice sees it. The order of the list is the preference. */
 export interface Candidate {
   readonly uplink: string;
+  /** uplinks of one tier are preferred alike; a lower one is better */
+  readonly tier: number;
   readonly admin: Admin;
+  /** why it is disabled although nobody said so; null = by order */
+  readonly closed: Reason | null;
   readonly health: Health;
   /** why it is in that health */
   readonly reason: Reason;
@@ -46,7 +50,7 @@ export function selectUplink(
   const good = usable.filter(isGood);
 
   if (current !== undefined && current.admin !== 'disabled' && current.routable && isGood(current)) {
-    const better = good.find((c) => c.held && rank(candidates, c) < rank(candidates, current));
+    const better = good.find((c) => c.held && c.tier < current.tier);
     return better === undefined
       ? { uplink: current.uplink, reason: current.reason }
       : { uplink: better.uplink, reason: 'preferred' };
@@ -65,7 +69,7 @@ export function selectUplink(
     return { uplink: hasDefault ? null : (any?.uplink ?? null), reason: any === undefined ? 'no-choice' : 'starting' };
   }
 
-  const why: Reason = current.admin === 'disabled' ? 'disabled' : current.reason;
+  const why: Reason = current.admin === 'disabled' ? (current.closed ?? 'disabled') : current.reason;
   if (current.admin !== 'disabled' && current.routable) {
     // No verdict yet: keep forwarding as the kernel does until there is one.
     if (current.health === 'unknown') return { uplink: current.uplink, reason: 'starting' };
@@ -82,6 +86,33 @@ export function selectUplink(
   if (limping !== undefined && !asked) return { uplink: limping.uplink, reason: why };
   const stuck = !asked && !isGood(current) && current.health !== 'unknown';
   return { uplink: current.uplink, reason: stuck ? 'no-choice' : asked ? why : current.reason };
+}
+
+/**
+ * Who carries new connections together with the chosen one: the good ones of its tier. Who shares already stays while a
+ * silence is being borne, whoever joins must have proven itself.
+ * @param sharing those that share now
+ * @returns the chosen one alone where nothing is shared
+ */
+export function selectSharing(candidates: readonly Candidate[], chosen: string, sharing: readonly string[]): readonly string[] {
+  const leader = candidates.find((c) => c.uplink === chosen);
+  if (leader === undefined || leader.admin !== 'auto' || candidates.some((c) => c.admin === 'forced')) return [chosen];
+  const belongs = (c: Candidate): boolean => {
+    if (c === leader) return true;
+    if (c.tier !== leader.tier || c.admin !== 'auto' || !c.routable) return false;
+    const stays = sharing.includes(c.uplink) && (isGood(c) || c.health === 'unknown');
+    return stays || (isGood(c) && c.held && !c.doubtful);
+  };
+  return candidates.filter(belongs).map((c) => c.uplink);
+}
+
+/** A tier for each uplink, in the order of the file: neighbours that name the same tier share one. */
+export function tiersOf(tiers: readonly (number | null)[]): number[] {
+  let tier = 0;
+  return tiers.map((own, i) => {
+    if (i > 0 && (own === null || own !== tiers[i - 1])) tier += 1;
+    return tier;
+  });
 }
 
 function isGood(candidate: Candidate): boolean {

@@ -32,11 +32,11 @@ export function placeGateway(state: KernelState, question: PlaceQuestion): Place
   const { family, lastKnown } = question;
   const [gateway, zone] = splitZone(question.gateway);
   const named = question.wanted ?? zone;
-  const byName = (name: string | null): LinkState | null => state.links.find((l) => l.name === name) ?? null;
+  const byName = (name: string | null): LinkState | null => linkNamed(state, name);
   const link =
     named !== null ? byName(named) : isLinkLocal(gateway) ? byName(question.hint) : connectedLink(state, family, gateway);
   if (link !== null) {
-    const connected = link.adminUp && isConnected(state, family, gateway, link);
+    const connected = link.adminUp && isConnectedBy(state, family, gateway, link);
     return { link, connected, fault: linkFault(link) ?? (connected ? null : 'no-address') };
   }
   if (named !== null) return { link: null, connected: false, fault: 'interface-gone' };
@@ -66,7 +66,14 @@ function connectedLink(state: KernelState, family: Family, gateway: string): Lin
   return state.links.find((l) => l.index === ifindex) ?? null;
 }
 
-function isConnected(state: KernelState, family: Family, gateway: string, link: LinkState): boolean {
+/** By its name or another one it has (`ip link property add altname`). */
+export function linkNamed(state: KernelState, name: string | null): LinkState | null {
+  if (name === null) return null;
+  return state.links.find((l) => l.name === name) ?? state.links.find((l) => l.altNames?.includes(name) === true) ?? null;
+}
+
+/** Whether the kernel would take this address as a next hop on this link. */
+export function isConnectedBy(state: KernelState, family: Family, gateway: string, link: LinkState): boolean {
   if (isLinkLocal(gateway)) return true;
   const here = state.addresses.filter((a) => a.ifindex === link.index && a.family === family);
   return (

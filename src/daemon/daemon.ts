@@ -10,7 +10,7 @@ import type { Config } from '../core/config.js';
 import { describeRecord } from '../core/describe.js';
 import type { OpResult } from '../core/kernel.js';
 import type { StatusView } from '../core/messages.js';
-import { PING_GROUP_RANGE } from '../core/plan.js';
+import { PING_GROUP_RANGE } from '../core/plan-sysctls.js';
 import { serviceManager } from '../kernel/notify.js';
 import { readSysctl } from '../kernel/sysctl.js';
 import {

@@ -8,7 +8,7 @@ import { checkAgainstSystem } from '../../config/system.js';
 import { type Config, type KernelNumbers, MAX_UPLINKS, tableOf } from '../../core/config.js';
 import type { Kernel, KernelState } from '../../core/kernel.js';
 import type { Family } from '../../core/model.js';
-import { sysctlKeys } from '../../core/plan.js';
+import { sysctlKeys } from '../../core/plan-sysctls.js';
 import { placeGateway } from '../../core/topology.js';
 import { LOCK_FILE, loadState } from '../../history/state-store.js';
 import { RtnlKernel } from '../../kernel/kernel.js';

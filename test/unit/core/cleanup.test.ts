@@ -6,6 +6,7 @@ import type { SavedState } from '../../../src/core/messages.js';
 import type { Family } from '../../../src/core/model.js';
 import type { PlanInput } from '../../../src/core/plan.js';
 import type { FakeKernel } from '../../support/fake-kernel.js';
+import { planInput, planPath } from '../../support/plan-inputs.js';
 import { Random, seedFromEnvironment } from '../../support/random.js';
 import { linkNames, renderOp } from '../../support/render-kernel.js';
 import { foreignDefault, NUMBERS } from '../../support/topology.js';
@@ -94,17 +95,10 @@ test('with other programs at work meanwhile: never without a default, and nothin
 
 function oneArmed(kernel: FakeKernel): PlanInput {
   const hop = (gateway: string) => ({ ifindex: kernel.link('eth0').index, interface: 'eth0', gateway });
-  return {
-    numbers: NUMBERS,
-    paths: [
-      { family: 4, slot: 0, hop: hop('192.168.1.253') },
-      { family: 4, slot: 1, hop: hop('192.168.1.1') },
-    ],
+  return planInput({
+    paths: [planPath(4, 0, hop('192.168.1.253')), planPath(4, 1, hop('192.168.1.1'))],
     chosen: { 4: true, 6: false },
-    bindings: [],
-    setSysctls: true,
-    gid: 0,
-  };
+  });
 }
 
 function inForce(before: (kernel: FakeKernel) => void): { kernel: FakeKernel; bench: KeeperBench } {

@@ -10,6 +10,7 @@ import type { KernelState, RouteState, RuleState } from '../../../src/core/kerne
 import { applyOp } from '../../../src/core/kernel-model.js';
 import type { Family } from '../../../src/core/model.js';
 import { FIRST_METRIC, makePlan, type Plan, type PlanInput } from '../../../src/core/plan.js';
+import { planInput, planPath } from '../../support/plan-inputs.js';
 import { Random, seedFromEnvironment } from '../../support/random.js';
 import { linkNames, renderOp, renderRoute } from '../../support/render-kernel.js';
 import { foreignDefault, NUMBERS } from '../../support/topology.js';
@@ -152,18 +153,12 @@ const FAST = { ifindex: eth0, interface: 'eth0', gateway: '192.168.1.253' };
 const BACKUP = { ifindex: eth0, interface: 'eth0', gateway: '192.168.1.1' };
 
 function input(change: Partial<PlanInput> = {}): PlanInput {
-  return {
-    numbers: NUMBERS,
-    paths: [
-      { family: 4, slot: 0, hop: FAST },
-      { family: 4, slot: 1, hop: BACKUP },
-    ],
+  return planInput({
+    paths: [planPath(4, 0, FAST), planPath(4, 1, BACKUP)],
     chosen: { 4: true, 6: false },
-    bindings: [],
     setSysctls: false,
-    gid: 0,
     ...change,
-  };
+  });
 }
 
 function opsFor(state: KernelState, it: PlanInput): string[] {

@@ -2,7 +2,8 @@
 import { Keeper } from '../../../src/core/keeper.js';
 import type { KernelOp, KernelState, OpResult } from '../../../src/core/kernel.js';
 import type { HistoryRecord, RestoreMemory, SavedState } from '../../../src/core/messages.js';
-import { type PlanInput, sysctlKeys } from '../../../src/core/plan.js';
+import type { PlanInput } from '../../../src/core/plan.js';
+import { sysctlKeys } from '../../../src/core/plan-sysctls.js';
 import type { FakeKernel } from '../../support/fake-kernel.js';
 import { NUMBERS } from '../../support/topology.js';
 

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { RouteState } from '../../../src/core/kernel.js';
 import type { PlanInput } from '../../../src/core/plan.js';
 import type { FakeKernel } from '../../support/fake-kernel.js';
+import { planInput, planPath } from '../../support/plan-inputs.js';
 import { foreignDefault, NUMBERS } from '../../support/topology.js';
 import { KeeperBench } from './keeper-bench.js';
 import { bareKernel, defaultsOf } from './route-chaos.js';
@@ -15,20 +16,12 @@ function inputOf(
 ): PlanInput {
   const hop = (gateway: string) => ({ ifindex: kernel.link('eth0').index, interface: 'eth0', gateway });
   const six = (gateway: string): string => `fe80::${gateway.split('.').at(-1)}`;
-  return {
-    numbers: NUMBERS,
+  return planInput({
     paths: families.flatMap((family) =>
-      order.map((gateway) => ({
-        family,
-        slot: gateway.endsWith('253') ? 0 : 1,
-        hop: hop(family === 4 ? gateway : six(gateway)),
-      })),
+      order.map((gateway) => planPath(family, gateway.endsWith('253') ? 0 : 1, hop(family === 4 ? gateway : six(gateway)))),
     ),
     chosen: { 4: true, 6: families.includes(6) },
-    bindings: [],
-    setSysctls: true,
-    gid: 0,
-  };
+  });
 }
 
 /** In force, with the machine's former default displaced. */

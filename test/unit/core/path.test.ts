@@ -3,11 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Agenda } from '../../../src/core/agenda.js';
 import type { HostRef, TargetConfig, UplinkConfig } from '../../../src/core/config.js';
-import { Path } from '../../../src/core/path.js';
+import type { KernelState } from '../../../src/core/kernel.js';
+import { Path, type PathSight } from '../../../src/core/path.js';
 import { gateway, icmp, uplinkConfig } from '../../support/topology.js';
 import { bareKernel } from './route-chaos.js';
 
 const name = (text: string): HostRef => ({ kind: 'name', name: text });
+
+const sight = (state: KernelState, hint: string | null): PathSight => ({ state, hint, ownProtocol: 110, displaced: [] });
 
 class PathBench {
   readonly agenda = new Agenda();
@@ -39,7 +42,7 @@ class PathBench {
 
   /** On its link, steered, every probe answered so far. */
   up(): this {
-    this.path.locate(bareKernel().state, null);
+    this.path.locate(sight(bareKernel().state, null));
     this.path.steered = true;
     this.path.probeIfPossible(this.now);
     this.answerAll();
@@ -93,14 +96,14 @@ test("the gateway's name gives the gateway, and the target where none is configu
   const bench = new PathBench({ gateways: [{ family: 4, host: name('fast-router') }], targets: [] });
   assert.equal(bench.path.hop(), null);
   bench.path.resolved('fast-router', ['192.168.1.253']);
-  bench.path.locate(bareKernel().state, null);
+  bench.path.locate(sight(bareKernel().state, null));
   assert.equal(bench.path.hop()?.gateway, '192.168.1.253');
   assert.equal(bench.path.detector.targets[0]?.spec.address, '192.168.1.253');
 });
 
 test("while the gateway's name may still resolve there is no verdict; when it has failed there is", () => {
   const bench = new PathBench({ gateways: [{ family: 4, host: name('fast-router') }] });
-  bench.path.locate(bareKernel().state, null);
+  bench.path.locate(sight(bareKernel().state, null));
   bench.path.assess(0);
   assert.equal(bench.path.verdict.health, 'unknown');
   bench.path.nameFailed('another', 10);
@@ -109,7 +112,7 @@ test("while the gateway's name may still resolve there is no verdict; when it ha
   assert.deepEqual(bench.path.verdict, { health: 'down', reason: 'gateway-unresolved' });
 
   const silent = new PathBench({ gateways: [{ family: 4, host: name('fast-router') }] });
-  silent.path.locate(bareKernel().state, null);
+  silent.path.locate(sight(bareKernel().state, null));
   silent.runUntil(1_100, false);
   assert.deepEqual(silent.path.verdict, { health: 'down', reason: 'gateway-unresolved' }, 'a resolver that says nothing');
 });
@@ -119,28 +122,28 @@ test("while the gateway's name may still resolve there is no verdict; when it ha
 test('it knows when it was moved to another link, and what a route through it needs', () => {
   const kernel = bareKernel();
   const bench = new PathBench();
-  assert.equal(bench.path.locate(kernel.state, null), true);
+  assert.equal(bench.path.locate(sight(kernel.state, null)), true);
   assert.deepEqual(bench.path.hop(), { ifindex: kernel.link('eth0').index, interface: 'eth0', gateway: '192.168.1.253' });
-  assert.equal(bench.path.locate(kernel.state, null), false);
+  assert.equal(bench.path.locate(sight(kernel.state, null)), false);
   kernel.setCarrier('eth0', false);
-  assert.equal(bench.path.locate(kernel.state, null), false);
+  assert.equal(bench.path.locate(sight(kernel.state, null)), false);
   assert.notEqual(bench.path.hop(), null, 'without a carrier the route may stand: the kernel skips it by itself');
   kernel.removeLink('eth0');
-  assert.equal(bench.path.locate(kernel.state, null), true);
+  assert.equal(bench.path.locate(sight(kernel.state, null)), true);
   assert.equal(bench.path.hop(), null);
   assert.equal(bench.path.linkFault, 'interface-gone');
 });
 
 test('a zone is no part of the next hop', () => {
   const bench = new PathBench({ gateways: [gateway('fe80::1%eth0')], targets: [icmp('2001:db8::1')] }, 6);
-  bench.path.locate(bareKernel().state, null);
+  bench.path.locate(sight(bareKernel().state, null));
   assert.equal(bench.path.hop()?.gateway, 'fe80::1');
   assert.equal(bench.path.interface, 'eth0');
 });
 
 test('it asks only while its link is good and its rules stand', () => {
   const bench = new PathBench();
-  bench.path.locate(bareKernel().state, null);
+  bench.path.locate(sight(bareKernel().state, null));
   bench.path.probeIfPossible(0);
   assert.equal(bench.asked.length, 0);
   bench.path.steered = true;
@@ -173,7 +176,7 @@ test('a lost carrier is borne not at all', () => {
   const bench = new PathBench({ failAfterMs: 60_000 }).up();
   const kernel = bareKernel();
   kernel.setCarrier('eth0', false);
-  bench.path.locate(kernel.state, null);
+  bench.path.locate(sight(kernel.state, null));
   const change = bench.path.assess(bench.now);
   assert.deepEqual(change?.to, { health: 'down', reason: 'carrier-lost' });
 });
@@ -195,7 +198,7 @@ test('it is held only when it has been good for as long as its failures demand',
 
 test('a path whose first verdict is bad must prove itself like any other', () => {
   const bench = new PathBench();
-  bench.path.locate(bareKernel().state, null);
+  bench.path.locate(sight(bareKernel().state, null));
   bench.path.steered = true;
   bench.path.probeIfPossible(0);
   bench.runUntil(3_000, false);
@@ -210,7 +213,7 @@ test('a change of health says how long the former one had lasted', () => {
   bench.runUntil(50_000, true);
   const kernel = bareKernel();
   kernel.setCarrier('eth0', false);
-  bench.path.locate(kernel.state, null);
+  bench.path.locate(sight(kernel.state, null));
   const change = bench.path.assess(bench.now);
   assert.equal(change?.durationMs, 50_000);
   assert.equal(bench.path.assess(bench.now + 1), null, 'the same again is no change');

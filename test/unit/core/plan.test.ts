@@ -2,32 +2,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KernelState } from '../../../src/core/kernel.js';
-import {
-  FIRST_METRIC,
-  GUARD_METRIC,
-  makePlan,
-  PING_GROUP_RANGE,
-  type PlanInput,
-  type PlanPath,
-  sysctlKeys,
-} from '../../../src/core/plan.js';
-import { NUMBERS } from '../../support/topology.js';
+import { FIRST_METRIC, GUARD_METRIC, makePlan, type PlanInput } from '../../../src/core/plan.js';
+import type { PlanPath } from '../../../src/core/plan-path.js';
+import { PING_GROUP_RANGE, sysctlKeys } from '../../../src/core/plan-sysctls.js';
+import { planInput, planPath } from '../../support/plan-inputs.js';
 import { bareKernel } from './route-chaos.js';
 
 const kernel = bareKernel();
 
 function path(family: 4 | 6, slot: number, device: string | null): PlanPath {
-  if (device === null) return { family, slot, hop: null };
+  if (device === null) return planPath(family, slot, null);
   const gateway = family === 4 ? `192.168.${slot}.1` : `fe80::${slot + 1}%${device}`;
-  return { family, slot, hop: { ifindex: kernel.link(device).index, interface: device, gateway } };
+  return planPath(family, slot, { ifindex: kernel.link(device).index, interface: device, gateway });
 }
 
 function planOf(paths: readonly PlanPath[], change: Partial<PlanInput> = {}, seen: Partial<KernelState> = {}) {
   const state = { ...kernel.snapshotNow({ tables: [], sysctls: sysctlKeys(['eth0', 'wan0']), nft: true }), ...seen };
-  return makePlan(
-    { numbers: NUMBERS, paths, chosen: { 4: true, 6: true }, bindings: [], setSysctls: true, gid: 0, ...change },
-    state,
-  );
+  return makePlan(planInput({ paths, ...change }), state);
 }
 
 const ONE_ARMED = [path(4, 0, 'eth0'), path(4, 1, 'eth0')];

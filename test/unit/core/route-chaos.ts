@@ -5,8 +5,10 @@
 import type { RouteState } from '../../../src/core/kernel.js';
 import { sameRoute } from '../../../src/core/kernel-model.js';
 import type { Family } from '../../../src/core/model.js';
-import type { PlanInput, PlanPath } from '../../../src/core/plan.js';
+import type { PlanInput } from '../../../src/core/plan.js';
+import type { PlanPath } from '../../../src/core/plan-path.js';
 import { FakeKernel, MAIN_TABLE } from '../../support/fake-kernel.js';
+import { planInput, planPath } from '../../support/plan-inputs.js';
 import type { Random } from '../../support/random.js';
 import { foreignDefault, NUMBERS } from '../../support/topology.js';
 
@@ -69,17 +71,10 @@ export function randomInput(kernel: FakeKernel, random: Random): PlanInput {
     const ways = [...GATEWAYS[family]].sort(() => random.next() - 0.5).slice(0, 2 + Math.floor(random.between(0, 2)));
     return ways.map(([gateway, device], slot): PlanPath => {
       const hop = { ifindex: kernel.link(device).index, interface: device, gateway };
-      return { family, slot, hop: random.chance(0.15) ? null : hop };
+      return random.chance(0.15) ? planPath(family, slot, null, { place: { ...hop, mac: null } }) : planPath(family, slot, hop);
     });
   });
-  return {
-    numbers: NUMBERS,
-    paths,
-    chosen: { 4: random.chance(0.85), 6: random.chance(0.85) },
-    bindings: [],
-    setSysctls: true,
-    gid: 0,
-  };
+  return planInput({ paths, chosen: { 4: random.chance(0.85), 6: random.chance(0.85) } });
 }
 
 /** Default routes of main in the kernel's order. */

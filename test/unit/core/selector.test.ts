@@ -7,6 +7,9 @@ import { test } from 'node:test';
 import type { Admin, Health } from '../../../src/core/model.js';
 import { type Candidate, type Choice, selectUplink } from '../../../src/core/selector.js';
 
+/** By their places in the lists of this file. */
+const tierOf = (uplink: string): number => ['fast', 'backup', 'a', 'b', 'c'].indexOf(uplink);
+
 const BOOLEANS = [true, false] as const;
 const STATES: readonly (readonly [Health, boolean])[] = [
   ['unknown', true],
@@ -25,7 +28,9 @@ function everyCandidate(uplink: string): Candidate[] {
           BOOLEANS.map(
             (routable): Candidate => ({
               uplink,
+              tier: tierOf(uplink),
               admin,
+              closed: null,
               health,
               reason:
                 health === 'down'
@@ -146,7 +151,9 @@ test('"no uplink works" is said only when none does: not of one that is just bei
 
 const candidate = (uplink: string, change: Partial<Candidate> = {}): Candidate => ({
   uplink,
+  tier: tierOf(uplink),
   admin: 'auto',
+  closed: null,
   health: 'up',
   reason: 'answers',
   yields: true,

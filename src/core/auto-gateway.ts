@@ -1,0 +1,139 @@
+/**
+ * `gateway: auto`: which next hop the system itself knows on an interface. Several may say so (routes of a DHCP client, of the
+ * kernel's router discovery, of networkd; lease files; a point-to-point link itself); the newest word counts, since a client's own
+ * route may be refused unseen while ours stands. Pure look-ups; knows nothing of health.
+ */
+import type { UplinkHint } from './hint.js';
+import type { KernelState, LinkState, RouteState } from './kernel.js';
+import type { Family } from './model.js';
+import { isLinkLocal, sameAddress } from './net.js';
+import { protocolName } from './protocols.js';
+import { isConnectedBy, MAIN_TABLE } from './topology.js';
+
+export interface FoundGateway {
+  /** null = none is needed: the link has only one other end */
+  readonly address: string | null;
+  /** who says so, for people */
+  readonly source: string;
+}
+
+interface Claim extends FoundGateway {
+  /** counts words heard: the highest is the newest */
+  readonly heard: number;
+  /** among words heard at the same time: a route in force before a lease, a lease before a route of former times */
+  readonly weight: number;
+}
+
+/** What an RA, a DHCP client or an administrator put in main: in force now. */
+const IN_FORCE = 3;
+const LEASE = 2;
+/** A default that we took the place of. */
+const DISPLACED = 1;
+const LINK_ITSELF = 0;
+
+export interface GatewaySight {
+  readonly state: KernelState;
+  readonly link: LinkState;
+  /** routes of this protocol are ours and prove nothing */
+  readonly ownProtocol: number;
+  /** foreign defaults that we took the place of */
+  readonly displaced: readonly RouteState[];
+}
+
+export class AutoGateway {
+  readonly #family: Family;
+  readonly #claims = new Map<string, Claim>();
+  #hints: ReadonlyMap<string, UplinkHint> = new Map();
+  #heard = 0;
+  #current: FoundGateway | null;
+
+  /** @param last as an earlier run knew it; null = it knew none */
+  constructor(family: Family, last: string | null) {
+    this.#family = family;
+    this.#current = last === null ? null : { address: last, source: 'an earlier run' };
+  }
+
+  get current(): FoundGateway | null {
+    return this.#current;
+  }
+
+  /** @returns whether the next hop is another one than before */
+  hear(hint: UplinkHint): boolean {
+    this.#hints = new Map(this.#hints).set(hint.source, hint);
+    this.#heard += 1;
+    if (hint.gateway === null) this.#claims.delete(hint.source);
+    else this.#claim(hint.source, hint.gateway, hint.source, LEASE);
+    return false;
+  }
+
+  /** Looks at a new snapshot. @returns whether the next hop is another one than before */
+  see(sight: GatewaySight): boolean {
+    this.#heard += 1;
+    const present = new Set<string>();
+    for (const { key, address, source, weight } of this.#readKernel(sight)) {
+      if (present.has(key)) continue;
+      present.add(key);
+      this.#claim(key, address, source, weight);
+    }
+    for (const key of this.#claims.keys()) if (!present.has(key) && !this.#hints.has(key)) this.#claims.delete(key);
+    const before = this.#current;
+    this.#current = this.#choose(sight, before);
+    return !sameGateway(before, this.#current);
+  }
+
+  #claim(key: string, address: string | null, source: string, weight: number): void {
+    const former = this.#claims.get(key);
+    const same = former !== undefined && sameHop(former.address, address);
+    // What was said before stays as old as it is; a word that changes is new.
+    this.#claims.set(key, { address, source, weight, heard: same ? former.heard : this.#heard });
+  }
+
+  #readKernel(sight: GatewaySight): { key: string; address: string | null; source: string; weight: number }[] {
+    const { state, link, ownProtocol, displaced } = sight;
+    const found = (routes: readonly RouteState[], weight: number) =>
+      routes
+        .filter((r) => r.family === this.#family && r.table === MAIN_TABLE && r.destination === 'default' && r.type === 'unicast')
+        .filter((r) => r.protocol !== ownProtocol)
+        .toSorted((a, b) => a.metric - b.metric)
+        .flatMap((r) =>
+          r.nexthops
+            .filter((hop) => hop.ifindex === link.index)
+            .map((hop) => ({
+              key: `route of ${protocolName(r.protocol)}`,
+              address: hop.gateway,
+              source: `route of ${protocolName(r.protocol)}`,
+              weight,
+            })),
+        );
+    const itself = link.pointToPoint && state.addresses.some((a) => a.ifindex === link.index && a.family === this.#family);
+    return [
+      ...found(state.routes, IN_FORCE),
+      // The newest of those that stood in our place stands last.
+      ...found([...displaced].reverse(), DISPLACED),
+      ...(itself ? [{ key: 'link', address: null, source: 'point-to-point link', weight: LINK_ITSELF }] : []),
+    ];
+  }
+
+  #choose({ state, link }: GatewaySight, before: FoundGateway | null): FoundGateway | null {
+    const reachable = (address: string | null): boolean => address === null || isConnectedBy(state, this.#family, address, link);
+    const byNews = [...this.#claims.values()].sort((a, b) => b.heard - a.heard || b.weight - a.weight);
+    const best =
+      byNews.find((claim) => claim.weight !== LINK_ITSELF && reachable(claim.address)) ??
+      byNews.find((c) => reachable(c.address));
+    if (best !== undefined) return { address: best.address, source: best.source };
+    // Nobody says anything now: what was true is still worth a try while the link can reach it. A router that has taken its
+    // advertisement back is gone, though, and its address is reachable on any link.
+    const [any] = byNews;
+    if (any !== undefined) return { address: any.address, source: any.source };
+    if (before === null || before.address === null) return null;
+    return !link.adminUp || (!isLinkLocal(before.address) && reachable(before.address)) ? before : null;
+  }
+}
+
+function sameHop(a: string | null, b: string | null): boolean {
+  return a === null || b === null ? a === b : sameAddress(a, b);
+}
+
+function sameGateway(a: FoundGateway | null, b: FoundGateway | null): boolean {
+  return a === null || b === null ? a === b : sameHop(a.address, b.address);
+}
