@@ -10,7 +10,6 @@ import { errnoName, errnoNumber, KernelError } from '../../../src/kernel/error.j
 import { AF_UNIX, bind, close, recv, SOCK_DGRAM, SOCK_NONBLOCK, socket } from '../../../src/kernel/libc.js';
 import { lockFile, lockHolder } from '../../../src/kernel/lock.js';
 import { parseProtocolNames, protocolName, readProtocolNames } from '../../../src/kernel/names.js';
-import { fingerprintOf, nftTransaction } from '../../../src/kernel/nft.js';
 import { serviceManager, unixAddress } from '../../../src/kernel/notify.js';
 import { parseErrorControl } from '../../../src/kernel/sockets.js';
 import { readSysctl, sysctlPath } from '../../../src/kernel/sysctl.js';
@@ -70,31 +69,6 @@ describe('protocol names', () => {
       [2, 9, 16, 77, 78].map((n) => protocolName(names, n)),
       ['kernel', 'ra', 'dhcp', 'second', 'proto 78'],
     );
-  });
-});
-
-describe('nft table', () => {
-  test('the fingerprint is found again, and only ours', () => {
-    const table = { family: 'inet', table: 'backroute' };
-    const listing = {
-      nftables: [
-        { metainfo: {} },
-        { rule: { ...table, chain: 'output', comment: 'no' } },
-        { rule: { ...table, chain: 'fingerprint', comment: 'yes' } },
-      ],
-    };
-    assert.equal(fingerprintOf(listing), 'yes');
-    for (const other of [null, {}, { nftables: 5 }, { nftables: [null, 3, { rule: { chain: 'output', comment: 'no' } }] }]) {
-      assert.equal(fingerprintOf(other), '');
-    }
-  });
-  test('writing and removing are one transaction that begins with a clean slate', () => {
-    const commands = (rules: Parameters<typeof nftTransaction>[1]): unknown[] =>
-      Object.values(nftTransaction('f', rules))
-        .flat()
-        .map((command: unknown) => Object.keys(command as object)[0]);
-    assert.deepEqual(commands(null), ['add', 'delete']);
-    assert.deepEqual(commands({ dropNdRedirectsOn: ['eth0'] }), ['add', 'delete', 'add', 'add', 'add', 'add', 'add']);
   });
 });
 

@@ -1,0 +1,114 @@
+/**
+ * The memory of which connection goes by which way out: ct mark <-> packet mark within our mask, the reset of connections that
+ * were ended, and our own packets that conntrack shall not see. Pure. What the marks lead to is the policy rules' business.
+ */
+import type { FlowRules } from '../../core/kernel.js';
+import {
+  bits,
+  type Chain,
+  CONNECTION_MARK,
+  cameInBy,
+  type Expression,
+  interfaces,
+  joined,
+  jump,
+  leavesBy,
+  match,
+  ORIGINAL_DIRECTION,
+  PACKET_MARK,
+  payload,
+  type Rule,
+  setBits,
+} from './expressions.js';
+
+/** Of netfilter_ipv4.h. Conntrack is at -200, destination NAT at -100, source NAT at 100. */
+const RAW = -300;
+const MANGLE = -150;
+
+/** The connections that were ended: saddr . sport . daddr . dport, as the forward hook sees what the client sends. */
+export const DEAD_SETS: readonly { readonly name: string; readonly type: readonly string[] }[] = [
+  { name: 'dead4', type: ['ipv4_addr', 'inet_service', 'ipv4_addr', 'inet_service'] },
+  { name: 'dead6', type: ['ipv6_addr', 'inet_service', 'ipv6_addr', 'inet_service'] },
+];
+
+/** What is sent on an ended connection is answered with a reset. */
+export const RESET_OF_THE_DEAD: readonly Rule[] = ([4, 6] as const).map((family) => {
+  const ip = family === 4 ? 'ip' : 'ip6';
+  const flow = [payload(ip, 'saddr'), payload('tcp', 'sport'), payload(ip, 'daddr'), payload('tcp', 'dport')];
+  return [match({ concat: flow }, `@dead${family}`), { reject: { type: 'tcp reset' } }];
+});
+
+export function flowChains(flows: FlowRules): Chain[] {
+  const chains: Chain[] = [
+    {
+      name: 'raw-output',
+      hook: { type: 'filter', hook: 'output', prio: RAW },
+      rules: [[bits(PACKET_MARK, flows.mask, flows.untrackedMark), { notrack: null }]],
+    },
+    // Before other tables' filters: what is left of an ended connection looks invalid to them, and they may drop it.
+    { name: 'forward', hook: { type: 'filter', hook: 'forward', prio: MANGLE }, rules: RESET_OF_THE_DEAD },
+  ];
+  return flows.ways.length === 0 ? chains : [...chains, ...marking(flows)];
+}
+
+function marking({ mask, ways, inbound }: FlowRules): Chain[] {
+  const all = joined(ways);
+  const names = all.map((way) => way.interface);
+  const unknown = bits(CONNECTION_MARK, mask, 0);
+  const remembered = [bits(PACKET_MARK, mask, 0), bits(CONNECTION_MARK, mask, 0, '!=')];
+  const probeBit = (1 << (31 - Math.clz32(mask))) >>> 0;
+  const marks = [...new Set(ways.map((way) => way.mark))];
+  const remember = (mark: number): Expression => setBits(CONNECTION_MARK, mask, mark);
+  const arriving = all.flatMap((way) => {
+    const from = inbound ? cameInBy(way) : null;
+    return from === null ? [] : [[...from, remember(way.mark)]];
+  });
+  const cameIn: Rule = [interfaces('iifname', names), ORIGINAL_DIRECTION, unknown, jump('arriving')];
+  return [
+    { name: 'arriving', rules: arriving },
+    { name: 'leaving', rules: all.map((way) => [...leavesBy(way), remember(way.mark)]) },
+    {
+      name: 'restore',
+      rules: marks.map((mark) => [bits(CONNECTION_MARK, mask, mark), setBits(PACKET_MARK, mask, mark)]),
+    },
+    {
+      name: 'prerouting',
+      hook: { type: 'filter', hook: 'prerouting', prio: MANGLE },
+      rules: [
+        ...(arriving.length === 0 ? [] : [cameIn]),
+        ...fromElsewhere(ways).map((from) => [...remembered, ...from, jump('restore')]),
+      ],
+    },
+    {
+      // Only what goes by an uplink anyway: what this machine sends to its LAN must not leave by the WAN.
+      name: 'route-output',
+      hook: { type: 'route', hook: 'output', prio: MANGLE },
+      rules: [[interfaces('oifname', names), ...remembered, jump('restore')]],
+    },
+    {
+      // Probes go where they are told to, whatever is active: they say nothing of where a connection goes.
+      name: 'postrouting',
+      hook: { type: 'filter', hook: 'postrouting', prio: MANGLE },
+      rules: [[interfaces('oifname', names), ORIGINAL_DIRECTION, unknown, bits(PACKET_MARK, probeBit, 0), jump('leaving')]],
+    },
+  ];
+}
+
+/**
+ * Packets that do not come in by an uplink. Where a shared interface's routers are not known by MAC, theirs count as well: the
+ * policy rules look into main's specific routes first, so what is bound for the LAN stays there.
+ */
+function fromElsewhere(ways: FlowRules['ways']): Rule[] {
+  const shared = new Set(ways.filter((way) => way.gateway !== null).map((way) => way.interface));
+  const others = interfaces(
+    'iifname',
+    ways.map((way) => way.interface),
+    '!=',
+  );
+  const beside = [...shared].map((name): Rule => {
+    const macs = new Set(ways.flatMap((way) => (way.interface === name && way.mac !== null ? [way.mac] : [])));
+    const routers = macs.size === 0 ? [] : [match(payload('ether', 'saddr'), { set: [...macs] }, '!=')];
+    return [interfaces('iifname', [name]), ...routers];
+  });
+  return [[others], ...beside];
+}
