@@ -39,7 +39,7 @@ export function parseConfig(text: string, file: string): ParseResult {
     ofKey = false,
   ): void => {
     const place = ofKey ? source.placeOfKey(path) : source.place(path);
-    problems.push({ severity, file, ...place, path: formatPath(path), found: found ?? source.textAt(path), ...wrong });
+    problems.push({ severity, file, ...place, path: formatPath(path), found: found ?? singleAt(source, path), ...wrong });
   };
   const order: Order = { uplinks: source.keysAt(['uplinks']), via: source.keysAt(['via']) };
   for (const [section, what] of Object.entries(NAMED)) {
@@ -60,7 +60,9 @@ export function parseConfig(text: string, file: string): ParseResult {
     const { issues } = shape.error;
     hidden = Math.max(0, issues.length - MAX_PROBLEMS);
     for (const issue of issues.slice(0, MAX_PROBLEMS)) {
-      for (const [path, found, wrong, ofKey] of explain(issue, source)) report(path, found, wrong, 'error', ofKey);
+      for (const [path, found, wrong, ofKey] of explain(issue, source)) {
+        report(path, found ?? source.textAt(path), wrong, 'error', ofKey);
+      }
     }
     if (issues.length < MAX_PROBLEMS) judgeTheRest(read.value, issues, order, report);
   }
@@ -72,6 +74,12 @@ export function parseConfig(text: string, file: string): ParseResult {
   }
   if (errors.length > 0 || config === null) return { ok: false, problems: errors };
   return { ok: true, config, warnings: inFileOrder(problems), source };
+}
+
+/** That a mapping is there says nothing where its content is wrong, only where something else is wanted. */
+function singleAt(source: Source, path: Path): string | null {
+  const text = source.textAt(path);
+  return text === 'a mapping' || text === 'a list' ? null : text;
 }
 
 /** How much is left out of a file where something in it is wrong: the key of an uplink, a whole channel, else a whole section. */

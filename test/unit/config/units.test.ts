@@ -4,13 +4,19 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import {
   bits32,
+  clock,
   duration,
   fileMode,
+  formatClock,
   formatDuration,
   formatPercent,
+  formatSize,
   integer,
   percent,
   type Read,
+  size,
+  trueFalse,
+  wholeDays,
 } from '../../../src/config/units.js';
 
 const ANY = { min: 0, max: Number.MAX_SAFE_INTEGER, why: '' };
@@ -88,4 +94,83 @@ test('percentages, masks and permissions', () => {
   assert.equal(value(fileMode('0660')), 0o660);
   assert.equal(value(fileMode('660')), 0o660);
   for (const text of ['0680', '4755', 'rw', '', '0o660']) assert.ok(!fileMode(text).ok, text);
+});
+
+test('sizes are bytes, by thousands or by 1024', () => {
+  const read = size({ min: 1, max: 1e18, why: '' });
+  for (const [text, bytes] of [
+    ['50MB', 50e6],
+    ['20GB', 20e9],
+    ['1.5GiB', 1.5 * 2 ** 30],
+    ['1kB', 1000],
+    ['1KiB', 1024],
+    ['2MiB', 2 ** 21],
+    ['0.5TB', 5e11],
+    ['1TiB', 2 ** 40],
+  ] as const) {
+    assert.deepEqual(read(text), { ok: true, value: bytes }, text);
+  }
+});
+
+test('what people write for sizes', () => {
+  const read = size({ min: 1, max: 1e18, why: '' });
+  const hint = (text: string): string | null => {
+    const result = read(text);
+    assert.ok(!result.ok, text);
+    return result.hint;
+  };
+  assert.equal(hint('50'), 'Did you mean 50MB?');
+  assert.equal(hint('50000000'), 'Did you mean 50MB?');
+  assert.equal(hint('50 MB'), 'Did you mean 50MB?');
+  assert.equal(hint('50mb'), 'Did you mean 50MB?');
+  assert.equal(hint('50M'), 'Did you mean 50MB?');
+  assert.equal(hint('20g'), 'Did you mean 20GB?');
+  assert.equal(hint('1,5GiB'), 'Did you mean 1.5GiB?');
+  assert.equal(hint('3Gi'), 'Did you mean 3GiB?');
+  assert.equal(hint('-1GB'), 'A size cannot be negative.');
+  for (const text of ['', 'much', '5Mbit', '9'.repeat(400), '0x10MB', 'Infinity'])
+    assert.match(hint(text) ?? '', /^The units are/);
+  assert.ok(!read(`${'9'.repeat(400)}GB`).ok);
+});
+
+test(`a size is read back from its shortest text (seed ${seed})`, () => {
+  const read = size({ min: 0, max: Number.MAX_SAFE_INTEGER, why: '' });
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.integer({ min: 0, max: 1e14 }),
+        fc.tuple(fc.integer({ min: 1, max: 999 }), fc.nat({ max: 4 })).map(([n, e]) => n * 1024 ** e),
+      ),
+      (bytes) => {
+        assert.deepEqual(read(formatSize(bytes)), { ok: true, value: bytes }, formatSize(bytes));
+      },
+    ),
+    { seed },
+  );
+});
+
+test('times of day', () => {
+  for (const [text, minutes] of [
+    ['04:30', 270],
+    ['4:30', 270],
+    ['00:00', 0],
+    ['23:59', 1439],
+  ] as const) {
+    assert.deepEqual(clock(text), { ok: true, value: minutes });
+  }
+  for (const text of ['24:00', '25:00', '12:60', '12', '', '-1:00', '4:30pm', '123:00', '12:5']) assert.ok(!clock(text).ok, text);
+  for (let minute = 0; minute < 1440; minute++) assert.deepEqual(clock(formatClock(minute)), { ok: true, value: minute });
+});
+
+test('whole days, true and false', () => {
+  const read = wholeDays({ min: 1, max: 365, why: '' });
+  assert.deepEqual(read('7d'), { ok: true, value: 7 });
+  for (const text of ['0d', '366d', '5h', '1.5d', '', '-1d']) assert.ok(!read(text).ok, text);
+  assert.match(JSON.stringify(read('7')), /Did you mean 7d\?/);
+  assert.match(JSON.stringify(read('48h')), /Did you mean 2d\?/);
+  assert.deepEqual(
+    [trueFalse('true'), trueFalse('false')].map((one) => one.ok && one.value),
+    [true, false],
+  );
+  for (const text of ['', 'True', 'yes', '1', 'constructor']) assert.ok(!trueFalse(text).ok, text);
 });
