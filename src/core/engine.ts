@@ -245,6 +245,8 @@ export class Engine {
       paths: this.#paths.all(),
       adminOf: (uplink) => adminOf(this.#orders, uplink),
       services: this.#aftermath.view(now),
+      traffic: this.#traffic,
+      delegatedPrefix: (device) => this.#paths.delegatedPrefix(device),
       refusals: this.#keeper.refusals,
       rationed: this.#keeper.rationed(now),
     });

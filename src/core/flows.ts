@@ -153,7 +153,7 @@ export class Flows {
       tookMs: Math.round(outcome.tookMs),
     };
     for (const problem of outcome.problems) this.#port.record(recordOf('flows', 'warning', problem, path, data));
-    if (outcome.entries === 0 && why !== 'lost') return;
+    if (outcome.entries === 0) return;
     const what: Record<Asked['why'], string> = {
       lost: `connections by ${path.uplink.name} were ended: it is lost`,
       straggler: `late connections by ${path.uplink.name} were ended`,

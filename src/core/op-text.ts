@@ -3,7 +3,7 @@
  * Pure; carries nothing out.
  */
 import type { KernelNumbers } from './config.js';
-import type { KernelOp, KernelState, RouteState, RuleState } from './kernel.js';
+import type { KernelOp, KernelState, NftRules, RouteState, RuleState, WayOut } from './kernel.js';
 
 const MAIN_TABLE = 254;
 
@@ -29,7 +29,7 @@ function commandOf(op: KernelOp, state: KernelState): string {
     case 'nft-table':
       return op.rules === null
         ? 'nft delete table inet backroute'
-        : `nft: table inet backroute, drop nd-redirect on ${op.rules.dropNdRedirectsOn.join(', ')}`;
+        : `nft: table inet backroute, ${nftParts(op.rules).join('; ')}`;
   }
 }
 
@@ -48,7 +48,7 @@ function purposeOf(op: KernelOp, numbers: KernelNumbers): string {
     case 'route-delete':
       return op.route.protocol === numbers.protocol ? 'ours, no longer wanted' : 'foreign, in our place: remembered for cleanup';
     case 'rule-add':
-      return "sends this uplink's probes through its table";
+      return rulePurpose(op.rule, numbers);
     case 'rule-delete':
       return 'ours, no longer wanted';
     case 'sysctl-set':
@@ -56,8 +56,36 @@ function purposeOf(op: KernelOp, numbers: KernelNumbers): string {
     case 'neighbour-delete':
       return 'the neighbour is asked for anew';
     case 'nft-table':
-      return op.rules === null ? 'ours, no longer wanted' : 'IPv6 has no sysctl against sending redirects';
+      return op.rules === null ? 'ours, no longer wanted' : nftPurpose(op.rules);
   }
+}
+
+function nftParts({ dropNdRedirectsOn, flows, masquerade, prefixes }: NftRules): string[] {
+  const on = (ways: readonly WayOut[]): string =>
+    ways.map((way) => `${way.interface} (IPv${way.family}${way.gateway === null ? '' : ` via ${way.gateway}`})`).join(', ');
+  return [
+    dropNdRedirectsOn.length === 0 ? '' : `drop nd-redirect on ${dropNdRedirectsOn.join(', ')}`,
+    flows === undefined ? '' : `remember connections by ${on(flows.ways)}`,
+    masquerade === undefined ? '' : `masquerade on ${on(masquerade)}`,
+    ...(prefixes ?? []).map(({ way, inside, outside }) => `${inside} is ${outside} on ${way.interface}`),
+  ].filter((part) => part !== '');
+}
+
+function nftPurpose({ flows, masquerade, prefixes }: NftRules): string {
+  if (prefixes !== undefined) return "the LAN's addresses become those of each provider";
+  if (masquerade !== undefined) return "the LAN appears under this machine's own address";
+  return flows === undefined
+    ? 'IPv6 has no sysctl against sending redirects'
+    : 'open connections stay on the uplink they began on';
+}
+
+function rulePurpose(rule: RuleState, numbers: KernelNumbers): string {
+  if (rule.suppress !== undefined) return 'what has a way of its own (LAN, VPN) goes there first';
+  if (rule.action === 'unreachable') return 'via: blocked while its uplink does not work';
+  if (rule.incoming !== undefined) return 'this smarthost is reached through its uplink only';
+  if (rule.mark === 0) return 'via: chosen traffic by a chosen uplink';
+  const isProbe = rule.priority < numbers.ruleBase + 64;
+  return isProbe ? "sends this uplink's probes through its table" : 'open connections stay on this uplink';
 }
 
 function sysctlPurpose(key: string): string {
@@ -65,6 +93,7 @@ function sysctlPurpose(key: string): string {
   if (key.includes('accept_redirects')) return 'a router must not bend our probes';
   if (key.includes('rp_filter')) return 'answers through the inactive uplink must not be dropped';
   if (key.includes('ignore_routes_with_linkdown')) return 'the kernel skips routes over a link without carrier';
+  if (key.includes('fib_multipath_hash_policy')) return 'connections are shared out, not hosts';
   if (key.includes('ping_group_range')) return 'ICMP probes without raw sockets';
   return 'the topology needs it';
 }
@@ -77,6 +106,7 @@ function routeText(route: RouteState, state: KernelState): string {
     if (hops.length > 1) parts.push('nexthop');
     if (hop.gateway !== null) parts.push(`via ${hop.gateway}`);
     parts.push(`dev ${deviceName(hop.ifindex, state)}`);
+    if (hop.weight !== undefined && hops.length > 1) parts.push(`weight ${hop.weight}`);
     if (hop.onlink) parts.push('onlink');
   }
   if (route.table !== MAIN_TABLE) parts.push(`table ${route.table}`);
@@ -89,11 +119,18 @@ function routeText(route: RouteState, state: KernelState): string {
 function ruleText(rule: RuleState): string {
   const hex = (value: number): string => `0x${value.toString(16)}`;
   const selectors = [
+    rule.source === undefined ? '' : `from ${rule.source}`,
     rule.incoming === undefined ? '' : `iif ${rule.incoming}`,
     rule.destination === undefined ? '' : `to ${rule.destination}`,
     rule.mask === 0 ? '' : `fwmark ${hex(rule.mark)}/${hex(rule.mask)}`,
+    rule.ipProtocol === undefined
+      ? ''
+      : `ipproto ${rule.ipProtocol === 6 ? 'tcp' : rule.ipProtocol === 17 ? 'udp' : rule.ipProtocol}`,
+    rule.ports === undefined ? '' : `dport ${rule.ports.first}-${rule.ports.last}`,
   ];
-  return ['priority', rule.priority, ...selectors.filter((text) => text !== ''), 'table', rule.table].join(' ');
+  const does =
+    rule.action ?? `table ${rule.table}${rule.suppress === undefined ? '' : ` suppress_prefixlength ${rule.suppress}`}`;
+  return ['priority', rule.priority, ...selectors.filter((text) => text !== ''), does].join(' ');
 }
 
 function ip(family: 4 | 6): string {

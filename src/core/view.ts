@@ -8,7 +8,10 @@ import { formatDuration } from './describe.js';
 import type { FamilyView, FollowerView, PathView, StatusView, TargetView, UplinkView } from './messages.js';
 import { type Admin, reasonText } from './model.js';
 import type { Path } from './path.js';
+import { pathWorks, prefixOf } from './plan-input.js';
 import type { Target } from './target.js';
+import type { Traffic } from './traffic.js';
+import { viaViews } from './via.js';
 
 export interface ViewSource {
   readonly now: number;
@@ -18,6 +21,9 @@ export interface ViewSource {
   readonly paths: readonly Path[];
   readonly adminOf: (uplink: string) => Admin;
   readonly services: readonly FollowerView[];
+  readonly traffic: Traffic;
+  /** the prefix delegated to us on an interface */
+  readonly delegatedPrefix: (device: string | null) => string | null;
   /** sentences of the keeper */
   readonly refusals: readonly string[];
   readonly rationed: boolean;
@@ -42,12 +48,12 @@ export function buildView(source: ViewSource): StatusView {
         tier: uplink.tier,
         weight: uplink.weight,
         usage: null,
-        prefix: null,
+        prefix: prefixView(mine, source),
         paths: mine.map((p) => pathView(p, families.find((f) => f.family === p.family)?.active === uplink.name, source)),
       };
     }),
     services: source.services,
-    via: [],
+    via: viaViews(config, paths, (path) => pathWorks(path, source.adminOf)),
     drill: null,
     rogues: [],
     // The engine does not know it: the daemon puts it in.
@@ -56,11 +62,16 @@ export function buildView(source: ViewSource): StatusView {
   };
 }
 
+function prefixView(paths: readonly Path[], { config, delegatedPrefix }: ViewSource): string | null {
+  const path = paths.find((p) => p.family === 6);
+  return path === undefined ? null : prefixOf(path, config.lanPrefix, delegatedPrefix);
+}
+
 function familyView(family: FamilyChoice, source: ViewSource): FamilyView {
   return {
     family: family.family,
     active: family.active,
-    sharing: [],
+    sharing: family.sharing,
     reason: family.reason,
     sinceWallMs: Math.round(source.wallMs(family.sinceMs)),
     next: nextSwitch(family, source),
@@ -91,8 +102,8 @@ function pathView(path: Path, active: boolean, source: ViewSource): PathView {
     suspicion: path.suspicion,
     interface: path.interface,
     gateway: path.gateway,
-    gatewaySource: null,
-    draining: null,
+    gatewaySource: path.auto?.current?.source ?? null,
+    draining: source.traffic.drainingOn(path),
     loss: figures.loss,
     rttMs: figures.rttMs,
     jitterMs: figures.jitterMs,

@@ -21,7 +21,7 @@ import { type FileLock, lockFile, lockHolder } from '../kernel/lock.js';
 import { kernelSockets } from '../kernel/sockets.js';
 import { createProber } from '../probe/prober.js';
 import { realClock } from './clock.js';
-import { DryRunFollowing, DryRunKernel, DryRunProber } from './dry-run.js';
+import { DryRunFlows, DryRunFollowing, DryRunKernel, DryRunProber } from './dry-run.js';
 import { createLog, type Log } from './log.js';
 import { Loop } from './loop.js';
 import { systemLookup } from './name-resolver.js';
@@ -172,6 +172,7 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
   const loop = new Loop({
     engine,
     kernel: first.kernel,
+    flows: new DryRunFlows((line) => log.write('notice', `would: ${line}`)),
     prober: {
       ask: (ask) => {
         prober.ask(ask);
@@ -274,5 +275,6 @@ export function surroundings(): Surroundings {
     random: Math.random,
     // The wall clock may step while we run: the pair of clocks is read at the moment of asking.
     wallMs: (monotonicMs) => Date.now() - performance.now() + monotonicMs,
+    utcOffsetMs: (wallMs) => -new Date(wallMs).getTimezoneOffset() * 60_000,
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { FollowAsk, FollowOutcome, Notice } from '../core/action.js';
 import type { KernelNumbers } from '../core/config.js';
+import type { FlowAsk, FlowCount, FlowCountAsk, FlowOutcome } from '../core/flow.js';
 import type { Kernel, KernelChange, KernelOp, KernelState, OpResult, RouteState, SnapshotRequest } from '../core/kernel.js';
 import { applyOp } from '../core/kernel-model.js';
 import type { Family } from '../core/model.js';
@@ -173,5 +174,24 @@ export class DryRunFollowing implements Following {
     const runner = new FollowRunner({ stateDirectory: '/nonexistent' }, () => undefined);
     for (const line of await runner.describe(ask)) this.#told(line);
     this.#onOutcome({ run: ask.run, ok: true, changed: false, rolledBack: null, superseded: false, text: 'a dry run' });
+  }
+}
+
+/** Ends nothing: says what would be ended. */
+export class DryRunFlows {
+  readonly #print: (line: string) => void;
+
+  constructor(print: (line: string) => void) {
+    this.#print = print;
+  }
+
+  end({ id, selector }: FlowAsk): Promise<FlowOutcome> {
+    const which = selector.udpPorts === null ? 'connections' : `UDP flows to ports ${selector.udpPorts.join(', ')}`;
+    this.#print(`end the IPv${selector.family} ${which} with mark 0x${selector.mark.toString(16)}`);
+    return Promise.resolve({ id, entries: 0, resets: 0, sockets: 0, tookMs: 0, problems: [] });
+  }
+
+  count({ id }: FlowCountAsk): Promise<FlowCount> {
+    return Promise.resolve({ id, open: null, replied: null });
   }
 }

@@ -3,6 +3,7 @@
  * judgement of time. It decides nothing, and waits for nobody: not for disk, names, log or clients.
  */
 import type { FollowAsk, Notice } from '../core/action.js';
+import type { FlowKeeper } from '../core/flow.js';
 import type { Kernel, KernelOp, SnapshotRequest } from '../core/kernel.js';
 import type { Effect, Event, HistoryRecord, SavedState } from '../core/messages.js';
 import type { ProbeOutcome, Prober } from '../core/probe.js';
@@ -22,6 +23,8 @@ export interface LoopEngine {
 export interface LoopParts {
   readonly engine: LoopEngine;
   readonly kernel: Kernel;
+  /** ends and counts connections; beside the loop */
+  readonly flows: Pick<FlowKeeper, 'end' | 'count'>;
   readonly prober: Prober;
   readonly clock: Clock;
   readonly lookup: Lookup;
@@ -234,6 +237,12 @@ export class Loop {
         case 'notify':
           this.#parts.following.notify(effect.notice);
           break;
+        case 'end-flows':
+          this.#beside(this.#parts.flows.end(effect.ask), (outcome) => this.post({ type: 'flows-ended', outcome }));
+          break;
+        case 'count-flows':
+          this.#beside(this.#parts.flows.count(effect.ask), (count) => this.post({ type: 'flows-counted', count }));
+          break;
         case 'record':
           this.#records?.push(effect.record);
           this.#parts.record(effect.record);
@@ -287,11 +296,21 @@ export class Loop {
         },
       )
       .finally(() => {
-        this.#applying -= 1;
         this.#reader.overtaken();
         if (!this.#stopped) this.#parts.clock.setTimer(READ_AFTER_APPLY_MS, () => this.#reader.want());
-        if (this.#applying === 0 && this.#held === null) for (const resolve of this.#onIdle.splice(0)) resolve();
+        this.#done();
       });
+  }
+
+  /** Something that the loop does not wait for, but whose end is waited for before the process ends. */
+  #beside<T>(work: Promise<T>, then: (value: T) => void): void {
+    this.#applying += 1;
+    work.then(then, (error: unknown) => this.#trouble.add('flows', error)).finally(() => this.#done());
+  }
+
+  #done(): void {
+    this.#applying -= 1;
+    if (this.#applying === 0 && this.#held === null) for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 
   /**

@@ -2,6 +2,7 @@
  * Makes up a network and ten minutes of its life from a seed, as a timeline in text: what fails can be read, cut down and
  * played again.
  */
+import { BUILT_IN } from '../../src/config/defaults.js';
 import type { Config, UplinkConfig } from '../../src/core/config.js';
 import type { RouteState } from '../../src/core/kernel.js';
 import { Random } from './random.js';
@@ -31,8 +32,10 @@ export function randomStory(seed: number): RandomStory {
   const bystanderSeed = Math.floor(random.next() * 2 ** 32);
   const probing = random.pick([{ failAfterMs: 1000 }, { failAfterMs: 0 }, { failAfterMs: 3000 }]);
   const twoTargets = random.chance(0.5);
+  const connections = random.chance(0.5) ? BUILT_IN.connections : null;
   const adjust = (base: Config): Config => ({
     ...base,
+    connections,
     uplinks: base.uplinks.map(
       (uplink, index): UplinkConfig => ({
         ...uplink,

@@ -46,8 +46,9 @@ export function story(name: string, tell: () => Story): void {
 }
 
 /** Installs the default that a distribution's network scripts would have made. */
-export function withDefault(topology: Topology, via: string, device: string, protocol = 3): Topology {
-  const errno = topology.kernel.foreign({ op: 'route-add', route: foreignDefault(topology.kernel, via, device, { protocol }) });
+export function withDefault(topology: Topology, via: string, device: string, protocol = 3, metric = 0): Topology {
+  const route = foreignDefault(topology.kernel, via, device, { protocol, metric });
+  const errno = topology.kernel.foreign({ op: 'route-add', route });
   assert.equal(errno, null);
   return topology;
 }

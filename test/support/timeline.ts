@@ -135,6 +135,20 @@ const VERBS: Readonly<Record<string, Verb>> = {
   fail: (world, [errno, count, kind]) => sabotage(world, errno, Number(count), kind),
   // orders
   reload: (world, [name], _words, configs) => world.reload(namedConfig(configs, name)),
+  open: (world, [mark, count]) => {
+    world.openFlows.set(Number(mark), Number(count));
+  },
+  hint: (world, [device, gateway, source]) =>
+    world.order({
+      type: 'uplink-hint',
+      hint: {
+        interface: device ?? '',
+        family: 4,
+        source: source ?? 'lease',
+        gateway: gateway === 'none' ? null : (gateway ?? null),
+        prefix: null,
+      },
+    }),
   force: (world, [uplink]) => world.order({ type: 'command', command: { verb: 'force', uplink } }),
   disable: (world, [uplink]) => world.order({ type: 'command', command: { verb: 'disable', uplink } }),
   enable: (world, [uplink]) => world.order({ type: 'command', command: { verb: 'enable', uplink } }),

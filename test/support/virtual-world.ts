@@ -4,6 +4,7 @@
  */
 import type { FollowAsk, Notice } from '../../src/core/action.js';
 import type { Config } from '../../src/core/config.js';
+import type { FlowAsk } from '../../src/core/flow.js';
 import type { KernelOp, KernelState, OpResult, RouteState, SnapshotRequest } from '../../src/core/kernel.js';
 import type { Effect, Event, HistoryRecord, SavedState, StatusView, Surroundings } from '../../src/core/messages.js';
 import type { Family } from '../../src/core/model.js';
@@ -46,6 +47,7 @@ const READ_AFTER_APPLY_MS = 50;
 /** a timer this late is called a stall by the daemon */
 const STALL_MS = 250;
 const FOLLOW_MS = 50;
+const FLOWS_MS = 20;
 const START_MS = 1000;
 const WALL_OFFSET_MS = 1_800_000_000_000;
 const RANK_WORLD = 0;
@@ -63,6 +65,10 @@ export class VirtualWorld {
   readonly notices: Notice[] = [];
   /** what it wanted of services; each is done 50 ms later */
   readonly follows: FollowAsk[] = [];
+  /** connections it had ended, in order; each is done 20 ms later */
+  readonly endedFlows: FlowAsk[] = [];
+  /** how many connections are open, by mark; none said = none */
+  readonly openFlows = new Map<number, number>();
   readonly names = new Map<string, readonly string[]>();
   readonly meters: ReadonlyMap<Family, OutageMeter>;
   readonly prober: VirtualProber;
@@ -302,11 +308,36 @@ export class VirtualWorld {
       case 'cancel-follow':
         // Too late: it is done.
         return;
+      case 'end-flows':
+        this.#endFlows(effect.ask);
+        return;
+      case 'count-flows': {
+        const { id, selector } = effect.ask;
+        const open = this.openFlows.get(selector.mark) ?? 0;
+        this.#process.schedule(this.nowMs + FLOWS_MS, RANK_ANSWER, () =>
+          this.deliver({ type: 'flows-counted', count: { id, open, replied: open } }),
+        );
+        return;
+      }
       case 'save':
         // through JSON and back, as through the disk
         this.saved = JSON.parse(JSON.stringify(effect.saved)) as SavedState;
         return;
     }
+  }
+
+  #endFlows(ask: FlowAsk): void {
+    this.endedFlows.push(ask);
+    const which = ask.selector.udpPorts === null ? 'connections' : `UDP to ${ask.selector.udpPorts.join()}`;
+    this.note(`end IPv${ask.selector.family} ${which} with mark 0x${ask.selector.mark.toString(16)}`);
+    const entries = this.openFlows.get(ask.selector.mark) ?? 0;
+    if (ask.selector.udpPorts === null) this.openFlows.delete(ask.selector.mark);
+    this.#process.schedule(this.nowMs + FLOWS_MS, RANK_ANSWER, () =>
+      this.deliver({
+        type: 'flows-ended',
+        outcome: { id: ask.id, entries, resets: 0, sockets: 0, tookMs: FLOWS_MS, problems: [] },
+      }),
+    );
   }
 
   /** One operation of ours, noted and shown to whoever watches. */

@@ -121,6 +121,10 @@ export function bench(answer: (event: Event | null, now: number) => readonly Eff
     engine,
     kernel: applying,
     prober,
+    flows: {
+      end: ({ id }) => Promise.resolve({ id, entries: 0, resets: 0, sockets: 0, tookMs: 0, problems: [] }),
+      count: ({ id }) => Promise.resolve({ id, open: 0, replied: 0 }),
+    },
     clock,
     following: {
       follow: (ask) => done.push(`follow ${ask.follower.name} ${ask.uplink}`),
