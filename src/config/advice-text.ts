@@ -1,8 +1,8 @@
 /**
  * The advice as plain text for people; `backroute check` adds the colours. Computes nothing.
  */
-import type { Advice, Span, UplinkAdvice } from './advice.js';
-import { formatDuration } from './units.js';
+import type { Advice, MeteredAdvice, Span, UplinkAdvice } from './advice.js';
+import { formatBytes, formatDuration, formatPercent } from './units.js';
 
 /** Lines without a final newline. */
 export function formatAdvice(advice: Advice): string {
@@ -17,12 +17,17 @@ export function formatAdvice(advice: Advice): string {
 
 function formatUplink(uplink: UplinkAdvice): string {
   const lines = [
-    `${uplink.name} (gateway ${uplink.gateways.join(' and ')})`,
+    `${uplink.name} (gateway ${[...new Set(uplink.gateways)].join(' and ')})`,
     `  silence is certain after   ${formatSpan(uplink.detected)}`,
     `  traffic leaves it after    ${formatSpan(uplink.switched)} (fail-after ${formatDuration(uplink.failAfterMs)}); carrier loss at once`,
     `  traffic comes back after   ${formatDuration(uplink.recoverAfterMs)} of unbroken health`,
     `  probes                     ${rate(uplink.probesPerMinute)}, ${formatBytes(uplink.bytesPerMonth)} a month, the gateway's included`,
   ];
+  if (uplink.share !== null)
+    lines.push(
+      `  carries                    ${formatPercent(Math.round(uplink.share * 1000) / 1000)} of the new connections of its tier`,
+    );
+  if (uplink.metered !== null) lines.push(`  costs money                ${formatMetered(uplink.metered)}`);
   for (const target of uplink.targets) {
     lines.push(
       `  target ${target.label}: a missing answer shows after ${formatSpan(target.noticed)}; ${rate(target.probesPerMinute)}, ${formatBytes(target.bytesPerMonth)} a month`,
@@ -30,6 +35,12 @@ function formatUplink(uplink: UplinkAdvice): string {
   }
   for (const { text } of uplink.recommendations) lines.push(`  Advice: ${text}`);
   return lines.join('\n');
+}
+
+function formatMetered({ probeBudgetBytes, capBytes, intervalMs }: MeteredAdvice): string {
+  const cap = capBytes === null ? 'no cap' : `at most ${formatBytes(capBytes)} a month`;
+  const probes = `its probes ${formatBytes(probeBudgetBytes)} a month, enough for one every ${formatDuration(intervalMs)} to each target`;
+  return `${cap}; ${probes}`;
 }
 
 function rate(perMinute: number): string {
@@ -42,9 +53,4 @@ function formatSpan(span: Span): string {
 
 function formatSeconds(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 0)} s`;
-}
-
-function formatBytes(bytes: number): string {
-  if (bytes < 1e6) return `${Math.round(bytes / 1e3)} kB`;
-  return bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }

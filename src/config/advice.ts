@@ -2,16 +2,15 @@
  * What a configuration is worth before it runs: how fast what is detected, what the probes cost, and what had better be
  * otherwise. Pure arithmetic over the schedule of src/core/detector.ts; reads neither files nor the kernel.
  */
-import type { Config, TargetConfig, UplinkConfig } from '../core/config.js';
-import type { Family } from '../core/model.js';
+import { type Config, DRILL_SHARE, type MeteredConfig, type TargetConfig, type UplinkConfig } from '../core/config.js';
 import { answerDeadline } from '../core/rtt.js';
+import { sharesWith } from './between.js';
 import { hostText } from './host.js';
+import { costAt, familiesOf, perMonth, probeBytes, sum } from './probe-cost.js';
+import { formatBytes } from './units.js';
 
 /** How long an answer takes, for want of a measurement. */
 export const ASSUMED_RTT_MS = 20;
-const DAYS_PER_MONTH = 30;
-/** How often the detector asks the gateway beside the targets while all is well. */
-const GATEWAY_EVERY_MS = 10_000;
 /** Above this, failures are noticed late enough to be worth a word. */
 const LONG_INTERVAL_MS = 10_000;
 
@@ -39,6 +38,8 @@ export type RecommendationCode =
   | 'target-unshared' // no other uplink could tell that the target itself is dead
   | 'family-unwatched' // one family of the uplink has no target
   | 'long-interval'
+  | 'over-budget' // its probes would cost more than they may
+  | 'drill-costs' // a drill sends all traffic over what costs money
   | 'one-resolver'; // its failure is taken for that of all uplinks
 
 export interface Recommendation {
@@ -47,6 +48,14 @@ export interface Recommendation {
   readonly uplink: string | null;
   /** one or two sentences */
   readonly text: string;
+}
+
+export interface MeteredAdvice {
+  readonly probeBudgetBytes: number;
+  /** null = no limit */
+  readonly capBytes: number | null;
+  /** the interval at which the probes keep within the budget; not below the configured one */
+  readonly intervalMs: number;
 }
 
 export interface UplinkAdvice {
@@ -63,7 +72,12 @@ export interface UplinkAdvice {
   readonly recoverAfterMs: number;
   /** the gateway's included */
   readonly probesPerMinute: number;
+  /** at the configured interval, whatever the budget is */
   readonly bytesPerMonth: number;
+  /** of the new connections while all of its tier work; null = it shares with nobody */
+  readonly share: number | null;
+  /** null = its bytes cost nothing */
+  readonly metered: MeteredAdvice | null;
   readonly recommendations: readonly Recommendation[];
 }
 
@@ -78,27 +92,25 @@ export function adviseConfig(config: Config): Advice {
   return {
     assumedRttMs: ASSUMED_RTT_MS,
     uplinks: config.uplinks.map((uplink) => adviseUplink(uplink, config.uplinks)),
-    recommendations: adviseAll(config.uplinks),
+    recommendations: [...adviseAll(config.uplinks), ...adviseDrill(config)],
   };
 }
 
 function adviseUplink(uplink: UplinkConfig, all: readonly UplinkConfig[]): UplinkAdvice {
   const { probe, failAfterMs } = uplink;
-  const targets = uplink.targets.map((target) => adviseTarget(target, uplink));
+  const metered = uplink.metered === null ? null : adviseMetered(uplink, uplink.metered);
+  // What its budget allows decides how soon a failure shows; what it would cost is told of the interval in the file.
+  const intervalMs = metered?.intervalMs ?? probe.intervalMs;
+  const targets = uplink.targets.map((target) => adviseTarget(target, uplink, intervalMs));
   // Targets take turns within the interval, so any of them may be the first to miss its answer.
-  const turnMs = probe.intervalMs / Math.max(1, uplink.targets.length);
+  const turnMs = intervalMs / Math.max(1, uplink.targets.length);
   const deadlineMs = Math.max(
     ...(uplink.targets.length > 0 ? uplink.targets.map((t) => deadlineOf(t, uplink)) : [deadline(1, uplink)]),
   );
   const certainMs = 2 * deadlineMs + (probe.burstCount - 1) * probe.burstPaceMs;
   const span = (afterMs: number): Span => ({ typicalMs: turnMs / 2 + afterMs, worstMs: turnMs + afterMs });
-  const gatewayEveryMs = uplink.targets.length === 0 ? probe.intervalMs : Math.max(GATEWAY_EVERY_MS, probe.intervalMs);
-  let probesPerMinute = sum(targets.map((target) => target.probesPerMinute));
-  let bytesPerMonth = sum(targets.map((target) => target.bytesPerMonth));
-  for (const { family } of uplink.gateways) {
-    probesPerMinute += 60_000 / gatewayEveryMs;
-    bytesPerMonth += perMonth(gatewayEveryMs) * echoBytes(family);
-  }
+  const { probesPerMinute, bytesPerMonth } = costAt(uplink, probe.intervalMs);
+  const mates = sharesWith(uplink, all);
   return {
     name: uplink.name,
     gateways: uplink.gateways.map(({ host }) => hostText(host)),
@@ -109,38 +121,40 @@ function adviseUplink(uplink: UplinkConfig, all: readonly UplinkConfig[]): Uplin
     recoverAfterMs: uplink.recoverAfterMs,
     probesPerMinute,
     bytesPerMonth,
-    recommendations: recommend(uplink, all),
+    share: mates.length === 0 ? null : uplink.weight / sum([uplink, ...mates].map(({ weight }) => weight)),
+    metered,
+    recommendations: recommend(uplink, all, metered),
   };
 }
 
-function adviseTarget(target: TargetConfig, uplink: UplinkConfig): TargetAdvice {
+function adviseMetered(uplink: UplinkConfig, { probeBudgetBytes, capBytes }: MeteredConfig): MeteredAdvice {
+  const { intervalMs } = uplink.probe;
+  const over = (everyMs: number): boolean => costAt(uplink, everyMs).bytesPerMonth > probeBudgetBytes;
+  let [below, enough] = [intervalMs, intervalMs];
+  while (over(enough)) [below, enough] = [enough, 2 * enough];
+  // To the tenth of a second: the cost falls with the interval, but not in proportion to it.
+  while (enough - below > 100) {
+    const middle = (below + enough) / 2;
+    if (over(middle)) below = middle;
+    else enough = middle;
+  }
+  return { probeBudgetBytes, capBytes, intervalMs: enough === intervalMs ? intervalMs : Math.ceil(enough / 100) * 100 };
+}
+
+function adviseTarget(target: TargetConfig, uplink: UplinkConfig, effectiveMs: number): TargetAdvice {
   const { intervalMs } = uplink.probe;
   const waitMs = deadlineOf(target, uplink);
   const families = familiesOf(target, uplink);
   return {
     label: target.label,
     kind: target.kind,
-    noticed: { typicalMs: intervalMs / 2 + waitMs, worstMs: intervalMs + waitMs },
+    noticed: { typicalMs: effectiveMs / 2 + waitMs, worstMs: effectiveMs + waitMs },
     probesPerMinute: (families.length * 60_000) / intervalMs,
     bytesPerMonth: sum(families.map((family) => perMonth(intervalMs) * probeBytes(target, family))),
   };
 }
 
-/** A name is asked in every family of its uplink. */
-function familiesOf(target: TargetConfig, uplink: UplinkConfig): readonly Family[] {
-  const { host } = target;
-  return host.kind === 'address' ? [host.family] : uplink.gateways.map(({ family }) => family);
-}
-
-function perMonth(everyMs: number): number {
-  return (DAYS_PER_MONTH * 86_400_000) / everyMs;
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
-}
-
-// ---- what a probe takes ----------------------------------------------------------------------------------------------
+// ---- how long an answer takes ----------------------------------------------------------------------------------------
 
 function deadline(roundTrips: number, uplink: UplinkConfig): number {
   const { deadlineFloorMs, timeoutMs } = uplink.probe;
@@ -153,43 +167,9 @@ function deadlineOf(target: TargetConfig, uplink: UplinkConfig): number {
   return deadline(target.url.toLowerCase().startsWith('https:') ? 3 : 2, uplink);
 }
 
-const IP_HEADER: Readonly<Record<Family, number>> = { 4: 20, 6: 40 };
-/** An echo of ours: ICMP header and token. */
-const ECHO_BYTES = 24;
-const UDP_HEADER = 8;
-const DNS_HEADER = 12;
-/** Type and class after the name asked for. */
-const DNS_QUESTION_TAIL = 4;
-const DNS_ANSWER = 100;
-/** SYN and its answer with all options, an acknowledgement, a reset. */
-const TCP_PACKETS = 4;
-const TCP_BYTES = 40 + 40 + 32 + 20;
-/** Question and the head of the answer; certificates for https. The page itself is read to 64 KiB at most, and assumed to be small. */
-const HTTP_BYTES = 1_500;
-const TLS_BYTES = 5_000;
-
-function echoBytes(family: Family): number {
-  return 2 * (IP_HEADER[family] + ECHO_BYTES);
-}
-
-/** Bytes of IP packets, both directions, of one probe that is answered. */
-function probeBytes(target: TargetConfig, family: Family): number {
-  const tcp = TCP_PACKETS * IP_HEADER[family] + TCP_BYTES;
-  switch (target.kind) {
-    case 'icmp':
-      return echoBytes(family);
-    case 'tcp':
-      return tcp;
-    case 'dns':
-      return 2 * (IP_HEADER[family] + UDP_HEADER + DNS_HEADER + target.name.length + 2 + DNS_QUESTION_TAIL) + DNS_ANSWER;
-    case 'http':
-      return tcp + HTTP_BYTES + (target.url.toLowerCase().startsWith('https:') ? TLS_BYTES : 0);
-  }
-}
-
 // ---- recommendations -------------------------------------------------------------------------------------------------
 
-function recommend(uplink: UplinkConfig, all: readonly UplinkConfig[]): Recommendation[] {
+function recommend(uplink: UplinkConfig, all: readonly UplinkConfig[], metered: MeteredAdvice | null): Recommendation[] {
   const found: Recommendation[] = [];
   const say = (code: RecommendationCode, text: string): void => {
     found.push({ code, uplink: uplink.name, text });
@@ -225,7 +205,15 @@ function recommend(uplink: UplinkConfig, all: readonly UplinkConfig[]): Recommen
     if (uplink.targets.length === 0 || uplink.targets.some((target) => familiesOf(target, uplink).includes(family))) continue;
     say('family-unwatched', `None of its targets can be asked by IPv${family}: in that family only the gateway is watched.`);
   }
-  if (uplink.probe.intervalMs > LONG_INTERVAL_MS) {
+  if (metered !== null && metered.intervalMs > uplink.probe.intervalMs) {
+    const cost = formatBytes(costAt(uplink, uplink.probe.intervalMs).bytesPerMonth);
+    say(
+      'over-budget',
+      `Its probes would take ${cost} a month, and ${formatBytes(metered.probeBudgetBytes)} is their budget: that allows one every ` +
+        `${metered.intervalMs / 1000} s to each target, and failures show accordingly. Raise probe-budget, name fewer or cheaper targets, or choose that interval.`,
+    );
+  }
+  if (uplink.probe.intervalMs > LONG_INTERVAL_MS && metered === null) {
     say(
       'long-interval',
       `It is asked every ${uplink.probe.intervalMs / 1000} s only: a failure shows no sooner. One probe a second costs little.`,
@@ -236,6 +224,15 @@ function recommend(uplink: UplinkConfig, all: readonly UplinkConfig[]): Recommen
 
 function sameTarget(a: TargetConfig, b: TargetConfig): boolean {
   return hostText(a.host).toLowerCase() === hostText(b.host).toLowerCase();
+}
+
+function adviseDrill({ drill, uplinks }: Config): Recommendation[] {
+  if (drill === null || drill.traffic !== 'all') return [];
+  const tried = uplinks.filter(({ name }, index) => (drill.uplinks.length === 0 ? index > 0 : drill.uplinks.includes(name)));
+  const costly = tried.filter(({ metered }) => metered !== null).map(({ name }) => name);
+  if (costly.length === 0) return [];
+  const text = `A drill sends all new traffic over ${costly.join(', ')}, whose bytes cost money. With traffic: some it is one connection of ${DRILL_SHARE}.`;
+  return [{ code: 'drill-costs', uplink: null, text }];
 }
 
 function adviseAll(uplinks: readonly UplinkConfig[]): Recommendation[] {

@@ -2,17 +2,17 @@
  * A configuration held against the machine it is to run on: gateways against networks, interfaces against links, our
  * numbers against those in use. Pure: the kernel's state and the resolver's answers are handed in.
  */
-import type { Config, KernelNumbers, UplinkConfig } from '../core/config.js';
-import type { KernelState, RouteState, RuleState } from '../core/kernel.js';
+import type { Config, UplinkConfig } from '../core/config.js';
+import type { KernelState, LinkState, RouteState } from '../core/kernel.js';
 import type { Family } from '../core/model.js';
 import { inNetwork, isLinkLocal, sameAddress, splitZone } from '../core/net.js';
 import { hostText } from './host.js';
-import { PROTOCOL_NAMES, TABLES } from './numbers.js';
 import { complaint, formatPath, type Path, type Problem, type Report } from './problem.js';
 import type { Source } from './source.js';
+import { checkNumbers, MAIN_TABLE } from './system-numbers.js';
+import { checkTools, type Tools } from './system-tools.js';
+import { checkWays, type Ways } from './system-ways.js';
 import { gatewayKey } from './uplink.js';
-
-const MAIN_TABLE = 254;
 
 /** A network that this machine is in. */
 interface Network {
@@ -24,6 +24,7 @@ interface Network {
 
 /**
  * @param resolve addresses of a name, both families; empty = it does not resolve
+ * @param tools which programs there are; null = nobody looked
  * @param source where things stand in the file; without it problems carry no line
  */
 export function checkAgainstSystem(
@@ -31,20 +32,26 @@ export function checkAgainstSystem(
   state: KernelState,
   resolve: (name: string) => readonly string[],
   source: Source | null = null,
+  tools: Tools | null = null,
 ): Problem[] {
   const problems: Problem[] = [];
   const report: Report = (path, found, wrong, severity = 'error') => {
-    const place = source?.place(path) ?? { line: 0, column: 0 };
+    const place = (path.length > 0 ? source?.place(path) : null) ?? { line: 0, column: 0 };
     problems.push({ severity, file: source?.file ?? 'configuration', ...place, path: formatPath(path), found, ...wrong });
   };
   const networks = connectedNetworks(state);
   const taken = new Map<string, string>();
+  const ways: Ways = new Map();
+  const said = (path: Path): boolean => source !== null && source.textAt(path) !== null;
   for (const uplink of config.uplinks) {
     checkInterface(uplink, state, report);
-    checkGateways(uplink, state, networks, resolve, taken, report);
+    const devices = checkGateways(uplink, state, networks, resolve, taken, report);
+    ways.set(uplink.name, new Set(devices.map((device) => linkNamed(state, device)?.name ?? device)));
     checkTargets(uplink, state, networks, source, report);
   }
+  checkWays(config, ways, said, report);
   checkNumbers(config.kernel, state, report);
+  if (tools !== null) checkTools(config, tools, said, report);
   return problems;
 }
 
@@ -90,14 +97,20 @@ function routeHolds(route: RouteState, address: string): boolean {
   return network !== undefined && inNetwork(address, network, length === undefined ? fullLength(route.family) : Number(length));
 }
 
+/** By its name, or another one that it has. */
+function linkNamed(state: KernelState, name: string): LinkState | undefined {
+  return state.links.find((link) => link.name === name) ?? state.links.find((link) => link.altNames?.includes(name));
+}
+
 function checkInterface(uplink: UplinkConfig, state: KernelState, report: Report): void {
   const name = uplink.interface;
-  if (name === null || state.links.some((link) => link.name === name)) return;
+  if (name === null || linkNamed(state, name) !== undefined) return;
   const others = state.links.filter((link) => !link.loopback).map((link) => link.name);
   const wrong = complaint('there is no such interface now; it may come', null, `There are ${others.join(', ') || 'none'}.`);
   report(['uplinks', uplink.name, 'interface'], name, wrong, 'warning');
 }
 
+/** On which interfaces the uplink leaves, as far as that is known. */
 function checkGateways(
   uplink: UplinkConfig,
   state: KernelState,
@@ -105,7 +118,8 @@ function checkGateways(
   resolve: (name: string) => readonly string[],
   taken: Map<string, string>,
   report: Report,
-): void {
+): string[] {
+  const devices = uplink.interface === null ? [] : [uplink.interface];
   for (const { family, host } of uplink.gateways) {
     const path: Path = ['uplinks', uplink.name, gatewayKey(uplink, family)];
     if (host.kind === 'auto') continue;
@@ -123,6 +137,7 @@ function checkGateways(
     for (const address of addresses) {
       const found = isName ? `${hostText(host)} (${address})` : address;
       const device = gatewayInterface(uplink, family, address, found, path, isName, state, networks, report);
+      if (device !== null) devices.push(device);
       const key = `${address} ${device ?? ''}`;
       const other = taken.get(key);
       // The same text is refused when the file is read; here it is another spelling, or an interface that was found.
@@ -140,6 +155,7 @@ function checkGateways(
       taken.set(key, other ?? uplink.name);
     }
   }
+  return devices;
 }
 
 /** Tells what is wrong with the gateway, and on which interface it is reached; null where that is not known. */
@@ -154,7 +170,7 @@ function gatewayInterface(
   networks: readonly Network[],
   report: Report,
 ): string | null {
-  const device = uplink.interface;
+  const device = uplink.interface === null ? null : (linkNamed(state, uplink.interface)?.name ?? uplink.interface);
   if (state.addresses.some((own) => sameAddress(own.address, address) && (device === null || !isLinkLocal(address)))) {
     report(path, found, complaint('this is an address of this machine itself'));
     return device;
@@ -226,59 +242,4 @@ function checkTargets(
       report(path, address, wrong, 'warning');
     }
   }
-}
-
-function checkNumbers(numbers: KernelNumbers, state: KernelState, report: Report): void {
-  const { protocol, tableBase, ruleBase, markMask } = numbers;
-  const within = (value: number, base: number): boolean => value >= base && value < base + TABLES;
-  const isOurs = (rule: RuleState): boolean => rule.protocol === protocol && !rule.other && within(rule.table, tableBase);
-  const once = new Set<string>();
-  const tell = (key: string, found: number | string, message: string, severity: 'error' | 'warning'): void => {
-    if (once.has(`${key} ${message}`)) return;
-    once.add(`${key} ${message}`);
-    report(['kernel', key], String(found), complaint(message, null, `Choose another ${key} under kernel:.`), severity);
-  };
-  for (const rule of state.rules) {
-    if (isOurs(rule)) continue;
-    const owner = protocolName(rule.protocol);
-    if (within(rule.priority, ruleBase))
-      tell('rule-base', ruleBase, `rule ${rule.priority}, made by ${owner}, stands among ours`, 'error');
-    if (within(rule.table, tableBase))
-      tell('table-base', tableBase, `rule ${rule.priority}, made by ${owner}, uses table ${rule.table} of ours`, 'error');
-    if ((rule.mark & rule.mask & markMask) !== 0) {
-      tell(
-        'mark-mask',
-        hex(markMask),
-        `rule ${rule.priority}, made by ${owner}, looks for the mark ${hex(rule.mark)}/${hex(rule.mask)}, which shares bits with ours`,
-        'error',
-      );
-    }
-  }
-  for (const route of state.routes) {
-    const owner = protocolName(route.protocol);
-    if (within(route.table, tableBase) && route.protocol !== protocol) {
-      tell('table-base', tableBase, `table ${route.table} holds a route made by ${owner}`, 'error');
-    }
-    if (
-      route.protocol === protocol &&
-      !within(route.table, tableBase) &&
-      !(route.table === MAIN_TABLE && route.destination === 'default')
-    ) {
-      tell(
-        'protocol',
-        protocol,
-        `the route to ${route.destination} in table ${route.table} has this number, and is none of ours`,
-        'warning',
-      );
-    }
-  }
-}
-
-function protocolName(protocol: number): string {
-  const name = PROTOCOL_NAMES[protocol];
-  return name === undefined ? `protocol ${protocol}` : `${name} (protocol ${protocol})`;
-}
-
-function hex(bits: number): string {
-  return `0x${(bits >>> 0).toString(16)}`;
 }

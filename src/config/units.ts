@@ -156,6 +156,12 @@ export function formatSize(bytes: number): string {
   return `${bytes / one}${unit}`;
 }
 
+/** As people say it, rounded. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1e6) return `${Math.round(bytes / 1e3)} kB`;
+  return bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
 export const DAYS_PATTERN = '^[0-9]+d$';
 
 /** Whole days: `7d`. */

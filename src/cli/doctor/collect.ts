@@ -1,7 +1,7 @@
 /** Gathers the doctor's facts from the machine: kernel, /proc, nft, the config. Judges nothing and changes nothing. */
 import { execFile } from 'node:child_process';
-import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { loadConfig } from '../../config/load.js';
 import { formatProblem } from '../../config/problem.js';
 import { checkAgainstSystem } from '../../config/system.js';
@@ -15,6 +15,7 @@ import { RtnlKernel } from '../../kernel/kernel.js';
 import { lockHolder } from '../../kernel/lock.js';
 import { readProtocolNames } from '../../kernel/names.js';
 import { answersOnSocket } from '../client.js';
+import { isInstalled } from '../installed.js';
 import { type Places, socketPath } from '../places.js';
 import type { Facts, PathFact, ProcessFact, ProgramFact, RulesetFact } from './facts.js';
 import { askTargets, resolveHost } from './probe-targets.js';
@@ -143,19 +144,6 @@ function findPrograms(): ProgramFact[] {
       const comm = readText(`/proc/${pid}/comm`).trim();
       return ROUTE_MAKERS.includes(comm) ? [{ name: FULL_NAMES[comm] ?? comm, pid: Number(pid) }] : [];
     });
-}
-
-function isInstalled(tool: string): boolean {
-  // sbin is not in every user's PATH.
-  const directories = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
-  return directories.some((directory) => {
-    try {
-      accessSync(join(directory, tool), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
 }
 
 function listRuleset(): Promise<RulesetFact | null> {

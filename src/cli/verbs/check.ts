@@ -8,6 +8,7 @@ import { checkAgainstSystem } from '../../config/system.js';
 import type { Config, GatewayRef } from '../../core/config.js';
 import type { KernelState } from '../../core/kernel.js';
 import { ExitError } from '../exit-error.js';
+import { isInstalled } from '../installed.js';
 import type { Io } from '../io.js';
 import type { Places } from '../places.js';
 
@@ -23,7 +24,8 @@ export async function check(places: Places, options: { readonly json?: boolean }
   const { config, warnings, source } = result;
   const state = await readKernel();
   const addresses = await resolveAll(namesIn(config));
-  const here = state === null ? [] : checkAgainstSystem(config, state, (name) => addresses.get(name) ?? [], source);
+  const resolve = (name: string): readonly string[] => addresses.get(name) ?? [];
+  const here = state === null ? [] : checkAgainstSystem(config, state, resolve, source, { nft: isInstalled('nft') });
   const { serviceProblems } = await import('../service-problems.js');
   const problems = [...warnings, ...here, ...(await serviceProblems(config.services, source))];
   const errors = problems.filter((problem) => problem.severity === 'error');

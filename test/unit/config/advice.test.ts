@@ -98,6 +98,68 @@ test('one resolver for all', () => {
   assert.deepEqual(advise(all('192.0.2.53')).recommendations, []);
 });
 
+test('what the probes of a metered uplink cost, and what their budget allows', () => {
+  const month = 30 * 86_400;
+  const metered = (more: string): UplinkAdvice => first(`uplinks: {a: {gateway: r, targets: [192.0.2.1, 192.0.2.2], ${more}}}`);
+  const over = metered('metered: {probe-budget: 5MB, cap: 20GB}');
+  assert.deepEqual(codes(over), ['over-budget']);
+  // Two targets each second, and the gateway every ten.
+  assert.equal(over.bytesPerMonth, month * 88 * 2.1);
+  assert.match(
+    over.recommendations[0]?.text ?? '',
+    /would take 479 MB a month, and 5 MB is their budget.*one every 136\.9 s to each target/,
+  );
+  assert.deepEqual(over.metered, { probeBudgetBytes: 5e6, capBytes: 20e9, intervalMs: 136_900 });
+  // Two targets take turns.
+  assert.equal(over.detected.worstMs, 136_900 / 2 + 2 * 60 + 20);
+  assert.equal(over.targets[0]?.noticed.worstMs, 136_900 + 60);
+  // Beyond ten seconds the gateway is asked as seldom as the targets: three echoes each time.
+  const bytes = (ms: number): number => (month * 1000 * 3 * 88) / ms;
+  assert.ok(bytes(136_900) <= 5e6 && bytes(136_700) > 5e6);
+  const kept = metered('probe: {interval: 140s}, metered: {probe-budget: 5MB}');
+  // That it is asked seldom is what was wanted.
+  assert.deepEqual(codes(kept), []);
+  assert.deepEqual(kept.metered, { probeBudgetBytes: 5e6, capBytes: null, intervalMs: 140_000 });
+  assert.equal(metered('quorum: 1').metered, null);
+});
+
+test('what each of a tier carries', () => {
+  const { uplinks } = advise(
+    'uplinks:\n  a: {gateway: r1, tier: 1, weight: 3}\n  b: {gateway: r2, tier: 1}\n  c: {gateway: r3, tier: 2}\n  d: {gateway: r4}\n',
+  );
+  assert.deepEqual(
+    uplinks.map(({ share }) => share),
+    [0.75, 0.25, null, null],
+  );
+});
+
+test('a drill of all traffic over what costs money', () => {
+  const file = (drill: string): string[] =>
+    advise(`uplinks:\n  a: {gateway: r1}\n  b: {gateway: r2, metered: true}\n  c: {gateway: r3}\n${drill}\n`).recommendations.map(
+      ({ code }) => code,
+    );
+  assert.deepEqual(file('drill: {traffic: all}'), ['drill-costs']);
+  assert.deepEqual(file('drill: {traffic: all, uplinks: [c]}'), []);
+  assert.deepEqual(file('drill: {}'), []);
+  assert.deepEqual(file(''), []);
+});
+
+test('sharing and money in the text', () => {
+  const text = formatAdvice(
+    advise(`uplinks:
+  a: {gateway: auto, gateway6: auto, interface: w1, tier: 1, weight: 2}
+  b: {gateway: r2, tier: 1}
+  c: {gateway: r3, metered: {cap: 20GB, probe-budget: 500MB}}
+`),
+  );
+  assert.match(text, /^a \(gateway auto\)\n/);
+  assert.match(text, /carries {20}66\.7% of the new connections of its tier\n/);
+  assert.match(
+    text,
+    /costs money {16}at most 20\.0 GB a month; its probes 500 MB a month, enough for one every 1s to each target\n/,
+  );
+});
+
 test('the text says it all, without colours', () => {
   const text = formatAdvice(
     advise(

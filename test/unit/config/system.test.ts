@@ -66,10 +66,10 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   six: ['2001:db8:1::1'],
 };
 
-function check(text: string, state: KernelState = MACHINE): string[] {
+function check(text: string, state: KernelState = MACHINE, tools: { nft: boolean } | null = null): string[] {
   const result = parseConfig(text, 'f');
   assert.ok(result.ok, result.ok ? '' : result.problems.map(formatProblem).join('\n'));
-  return checkAgainstSystem(result.config, state, (name) => NAMES[name] ?? [], result.source).map(formatProblem);
+  return checkAgainstSystem(result.config, state, (name) => NAMES[name] ?? [], result.source, tools).map(formatProblem);
 }
 
 const one = (uplink: string): string => `uplinks:\n  a: {${uplink}}\n`;
@@ -171,6 +171,87 @@ test('what an earlier run of ours left is no collision', () => {
     routes: [...MACHINE.routes, route(7100, 'default', 110, 2, '192.168.1.1'), route(254, 'default', 110, 2, '192.168.1.1')],
   };
   assert.deepEqual(check(one('gateway: 192.168.1.1'), state), []);
+});
+
+test('all 512 priorities are ours, with what an earlier run put there', () => {
+  const own = one('gateway: 192.168.1.1');
+  const withRule = (added: RuleState): KernelState => ({ ...MACHINE, rules: [...MACHINE.rules, added] });
+  assert.match(check(own, withRule(rule(1211, 100, 4))).join(), /found "700"; rule 1211, made by static/);
+  assert.deepEqual(check(own, withRule(rule(1212, 100, 4))), []);
+  assert.deepEqual(check(own, withRule(rule(699, 100, 4))), []);
+  const flow = rule(828, 254, 110, { mark: 0x1000000, mask: 0x7f000000, suppress: 0 });
+  assert.deepEqual(check(own, withRule(flow)), []);
+  assert.deepEqual(check(own, withRule(rule(956, 0, 110, { destination: '203.0.113.0/24', action: 'unreachable' }))), []);
+  assert.match(check(own, withRule({ ...flow, protocol: 4 })).join(), /rule 828, made by static .*stands among ours/);
+});
+
+test('an interface that auto waits for may come', () => {
+  assert.deepEqual(check(one('gateway: auto, gateway6: auto, interface: eth9')), []);
+  assert.match(
+    check(one('gateway: auto, interface: wwan0')).join(),
+    /^f:2: warning: uplinks\.a\.interface: found "wwan0"; there is no such interface now; it may come/,
+  );
+});
+
+test('an interface is known by its other names too', () => {
+  const links = MACHINE.links.map((one) => (one.name === 'eth0' ? { ...one, altNames: ['enp3s0'] } : one));
+  assert.deepEqual(check(one('gateway: 192.168.1.253, interface: enp3s0'), { ...MACHINE, links }), []);
+  assert.match(
+    check('uplinks:\n  a: {gateway: near}\n  b: {gateway: 192.168.1.7, interface: enp3s0}\n', { ...MACHINE, links }).join(),
+    /uplink a has the same gateway on eth0/,
+  );
+});
+
+test('a cap needs an interface of its own, also where it was found', () => {
+  const file = (second: string): string => `uplinks:\n  a: {gateway: 192.168.1.253, metered: {cap: 1GB}}\n  b: {${second}}\n`;
+  assert.deepEqual(check(file('gateway: 192.168.1.1')), [
+    'f:2: uplinks.a.metered.cap: uplink b uses eth0 too: its counters cannot tell whose bytes they are. Leave cap out, or give the uplink an interface of its own.',
+  ]);
+  assert.match(check(file('gateway: auto, interface: eth0')).join(), /uplink b uses eth0 too/);
+  assert.deepEqual(check(file('gateway: 10.0.0.1')), []);
+  assert.deepEqual(check(file('gateway: 192.168.1.1').replace('{cap: 1GB}', 'true')), []);
+});
+
+const SHARED = 'uplinks:\n  a: {gateway: 192.168.1.253, tier: 1}\n  b: {gateway: 192.168.1.1, tier: 1}\n';
+
+test('where uplinks share an interface half of each connection is seen', () => {
+  const lone = SHARED.replaceAll(', tier: 1', '');
+  assert.deepEqual(check(lone), []);
+  assert.match(
+    check(`${lone}connections: {failback: move}\n`).join(),
+    /^f:4: warning: connections: connections by a, b are not remembered: they share eth0.*Write masquerade: true/,
+  );
+  assert.deepEqual(check(`${lone}connections: {failback: move}\nmasquerade: true\n`), []);
+  assert.deepEqual(check(`${lone}connections: off\n`), []);
+  assert.match(
+    check(SHARED).join('|'),
+    /^f:2: warning: uplinks\.a\.tier: it leaves by eth0 as b does: .*half of each.*masquerade: true[^|]*$/,
+  );
+  assert.deepEqual(check(`${SHARED}masquerade: true\n`), []);
+});
+
+test('without nftables, what needs it is an error and what would like it a warning', () => {
+  const absent = (text: string): string => check(text, MACHINE, { nft: false }).join('|');
+  const own = one('gateway: 192.168.1.1');
+  assert.deepEqual(check(own, MACHINE, { nft: true }), []);
+  assert.equal(
+    absent(own),
+    'f: warning: there is no nftables (nft) on this machine: open connections are neither remembered nor ended. Install it: apt-get install nftables.',
+  );
+  assert.equal(absent(`${own}connections: off\n`), '');
+  assert.match(
+    absent(`${own}connections: {drain: 5m}\n`),
+    /^f:3: connections: there is no nftables .*apt-get install nftables\.$/,
+  );
+  assert.match(absent(`${own}masquerade: true\n`), /^f:3: masquerade: there is no nftables .*apt-get install nftables\.$/);
+  assert.match(
+    absent(`${one('gateway6: "2001:db8:1::1", prefix: auto')}lan-prefix: fd00::/64\n`),
+    /^f:3: lan-prefix: there is no nftables .*apt-get install nftables\.$/,
+  );
+  assert.match(
+    absent('uplinks:\n  a: {gateway: 192.168.1.1, tier: 1}\n  b: {gateway: 10.0.0.1, tier: 1}\n'),
+    /^f:2: uplinks\.a\.tier: there is no nftables .*apt-get install nftables\.$/,
+  );
 });
 
 test('without the file, problems carry no line', () => {

@@ -1,0 +1,55 @@
+/**
+ * What follows from two uplinks leaving by one interface, once it is known which they leave by. Pure.
+ */
+import type { Config, UplinkConfig } from '../core/config.js';
+import { sharedCounters, sharesWith } from './between.js';
+import { complaint, type Path, type Report } from './problem.js';
+
+/** By name of an uplink: the interfaces it leaves by. */
+export type Ways = Map<string, ReadonlySet<string>>;
+
+/** `said`: whether the file says something at a path. */
+export function checkWays(config: Config, ways: Ways, said: (path: Path) => boolean, report: Report): void {
+  const { uplinks, masquerade, connections } = config;
+  const beside = (uplink: UplinkConfig): { readonly other: UplinkConfig; readonly device: string } | null => {
+    for (const other of uplinks) {
+      if (other === uplink) continue;
+      const device = [...(ways.get(uplink.name) ?? [])].find((one) => ways.get(other.name)?.has(one) === true);
+      if (device !== undefined) return { other, device };
+    }
+    return null;
+  };
+  for (const uplink of uplinks) {
+    const shared = beside(uplink);
+    if (uplink.metered === null || uplink.metered.capBytes === null || shared === null) continue;
+    // Where both name the interface the file alone has been refused.
+    if (uplink.interface !== null && uplink.interface === shared.other.interface) continue;
+    report(['uplinks', uplink.name, 'metered', 'cap'], null, sharedCounters(shared.other.name, shared.device));
+  }
+  if (masquerade || connections === null) return;
+  const half = uplinks.flatMap((uplink) => {
+    const shared = beside(uplink);
+    return shared === null ? [] : [{ uplink, ...shared }];
+  });
+  const remedy = 'Write masquerade: true, or give each uplink an interface of its own.';
+  for (const { uplink, other, device } of half) {
+    if (!sharesWith(uplink, uplinks).includes(other) || uplinks.indexOf(other) < uplinks.indexOf(uplink)) continue;
+    const wrong = complaint(
+      `it leaves by ${device} as ${other.name} does: this machine sees half of each connection and cannot hold it to one of them`,
+      null,
+      remedy,
+    );
+    report(['uplinks', uplink.name, 'tier'], null, wrong, 'warning');
+  }
+  // The defaults ask for what can be had; who writes the section wants it.
+  const [one] = half;
+  if (one !== undefined && said(['connections'])) {
+    const names = half.map(({ uplink }) => uplink.name).join(', ');
+    const wrong = complaint(
+      `connections by ${names} are not remembered: they share ${one.device}, where only half of each is seen`,
+      null,
+      remedy,
+    );
+    report(['connections'], null, wrong, 'warning');
+  }
+}
