@@ -124,6 +124,11 @@ export class Engine {
     });
   }
 
+  /** The configuration in force. */
+  get config(): Config {
+    return this.#config;
+  }
+
   /** The first effects. Nothing is changed in the kernel before it has been read once. */
   start(now: number): Effect[] {
     this.#now = now;

@@ -10,7 +10,7 @@ import { formatProblem, formatProblems } from '../config/problem.js';
 import type { FollowOutcome } from '../core/action.js';
 import type { Config } from '../core/config.js';
 import { Engine } from '../core/engine.js';
-import type { Kernel, OpResult } from '../core/kernel.js';
+import type { Kernel, KernelState, OpResult } from '../core/kernel.js';
 import type { SavedState, Surroundings } from '../core/messages.js';
 import type { Prober } from '../core/probe.js';
 import { EventJournal } from '../history/journal.js';
@@ -28,6 +28,7 @@ import { systemLookup } from './name-resolver.js';
 import { Recorder } from './recorder.js';
 import { Services } from './services.js';
 import { StartError } from './start-error.js';
+import { Watchers } from './watchers.js';
 
 export interface Places {
   readonly configPath: string;
@@ -111,6 +112,8 @@ export interface Assembly {
   readonly recorder: Recorder;
   readonly journal: EventJournal | null;
   readonly prober: Prober;
+  /** what others know of the uplinks */
+  readonly watchers: Watchers;
   /** null in a dry run */
   readonly services: Services | null;
   /** Resolves when the state as it is now is on disk, or the disk refused it (which is told). */
@@ -149,7 +152,17 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
   const store = dryRun ? forgetfulStore : new StateStore(stateDir, tellDisk('the state'));
   const real = openKernel();
   const dryKernel = dryRun ? new DryRunKernel(real, config.kernel, (line) => log.write('notice', `would: ${line}`)) : null;
-  const first = observed(dryKernel ?? real);
+  const first = observed(dryKernel ?? real, (state) => {
+    seen = state;
+    watchers.kernelSeen(state);
+  });
+  let seen: KernelState | null = null;
+  const watchers = new Watchers({
+    runDir,
+    state: () => seen,
+    post: (event) => loop.post(event),
+    onProblem: (text) => log.write('warning', text),
+  });
   const realProber = createProber(kernelSockets, (outcome) => loop.outcome(outcome));
   const prober = dryKernel === null ? realProber : new DryRunProber(realProber, dryKernel, (text) => log.write('warning', text));
   let onProbe: () => void = () => undefined;
@@ -206,11 +219,13 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     recorder,
     journal,
     prober,
+    watchers,
     services,
     kept: () => store.flushed(),
     probing,
     firstResults: first.results,
     async close() {
+      watchers.close();
       prober.close();
       await services?.close();
       await first.kernel.close();
@@ -231,8 +246,11 @@ function openKernel(): Kernel {
   }
 }
 
-/** The same kernel; tells the results of the first operations beside. */
-function observed(kernel: Kernel): { kernel: Kernel; results: Promise<readonly OpResult[]> } {
+/** The same kernel; tells what it was seen to be, and the results of the first operations, beside. */
+function observed(
+  kernel: Kernel,
+  onState: (state: KernelState) => void,
+): { kernel: Kernel; results: Promise<readonly OpResult[]> } {
   let tell: (results: readonly OpResult[]) => void = () => undefined;
   const results = new Promise<readonly OpResult[]>((resolve) => {
     tell = resolve;
@@ -240,7 +258,11 @@ function observed(kernel: Kernel): { kernel: Kernel; results: Promise<readonly O
   return {
     results,
     kernel: {
-      snapshot: (request) => kernel.snapshot(request),
+      snapshot: async (request) => {
+        const state = await kernel.snapshot(request);
+        onState(state);
+        return state;
+      },
       apply: async (ops) => {
         const made = await kernel.apply(ops);
         tell(made);

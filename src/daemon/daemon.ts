@@ -125,6 +125,7 @@ class Daemon {
     await Promise.race([firstVerdicts(assembly), ended]);
     await log.open();
     await assembly.services?.start().catch((error: unknown) => log.write('error', `services cannot follow: ${String(error)}`));
+    await assembly.watchers.configure(assembly.engine.config);
     await socket?.warmUp().catch((error: unknown) => log.write('error', `the control socket cannot answer: ${String(error)}`));
 
     const code = await ended;
@@ -240,6 +241,7 @@ class Daemon {
       for (const warning of warnings) log.write('warning', warning);
       const details = loop.ask({ type: 'config-reloaded', config }).map(describeRecord);
       assembly.services?.reload(config.services);
+      void assembly.watchers.configure(config);
       if (!this.#options.dryRun) recorder.writeTextTo(config.log);
       return { ok: true, text: `${this.#options.configPath} is in force`, details: [...warnings, ...details] };
     } catch (error) {

@@ -68,6 +68,8 @@ async function judgeOnce(config: Config, { stateDir, runDir }: Places, warnings:
   try {
     for (const warning of warnings) log.write('warning', warning);
     loop.start();
+    // Leases may name a gateway that no route shows; who else advertises himself is the daemon's business.
+    await assembly.watchers.configure({ ...config, routerAdvertisements: 'ignore' });
     const untilMs = performance.now() + VERDICT_MS;
     while (!engine.settled() && fatal === null && performance.now() < untilMs) {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));

@@ -1,0 +1,99 @@
+/**
+ * Joins what others know (lease files, hooks, router advertisements) to the loop: started after the first verdicts, and only
+ * what the configuration needs. Decides nothing; a watcher that fails is told and missed, routing goes on.
+ */
+import type { Config } from '../core/config.js';
+import type { KernelState } from '../core/kernel.js';
+import type { Event } from '../core/messages.js';
+import { splitZone } from '../core/net.js';
+import type { LeaseWatcher } from '../kernel/lease/lease-watcher.js';
+import type { RouterAdvertWatcher } from '../kernel/router-adverts.js';
+
+export interface WatchersParts {
+  readonly runDir: string;
+  /** the kernel as last read; null = not yet */
+  readonly state: () => KernelState | null;
+  readonly post: (event: Event) => void;
+  readonly onProblem: (text: string) => void;
+}
+
+export class Watchers {
+  readonly #parts: WatchersParts;
+  #leases: LeaseWatcher | null = null;
+  #adverts: RouterAdvertWatcher | null = null;
+  #links = '';
+  #closed = false;
+
+  constructor(parts: WatchersParts) {
+    this.#parts = parts;
+  }
+
+  /** Starts what this configuration needs and does not run yet, and ends what it needs no more. Never rejects. */
+  async configure(config: Config): Promise<void> {
+    try {
+      await this.#leasesFor(config);
+      await this.#advertsFor(config);
+    } catch (error) {
+      this.#parts.onProblem(`leases and router advertisements are not watched: ${(error as Error).message}`);
+    }
+  }
+
+  /** The kernel was read: interfaces may have other names, or be new. */
+  kernelSeen(state: KernelState): void {
+    const links = state.links.map((link) => `${link.index} ${link.name}`).join();
+    if (links === this.#links) return;
+    this.#links = links;
+    this.#leases?.look();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#leases?.close();
+    this.#adverts?.close();
+  }
+
+  async #leasesFor(config: Config): Promise<void> {
+    const wanted = config.uplinks.some((u) => u.prefix === 'auto' || u.gateways.some((g) => g.host.kind === 'auto'));
+    if (wanted === (this.#leases !== null)) return;
+    if (!wanted) {
+      this.#leases?.close();
+      this.#leases = null;
+      return;
+    }
+    const { hintsDirectory, LeaseWatcher } = await import('../kernel/lease/lease-watcher.js');
+    if (this.#closed) return;
+    this.#leases = new LeaseWatcher({
+      hintsDir: hintsDirectory(this.#parts.runDir),
+      interfaceName: (ifindex) => this.#nameOf(ifindex),
+      onProblem: this.#parts.onProblem,
+    });
+    await this.#leases.start((hint) => this.#parts.post({ type: 'uplink-hint', hint }));
+  }
+
+  async #advertsFor(config: Config): Promise<void> {
+    const wanted = config.routerAdvertisements === 'watch';
+    if (wanted === (this.#adverts !== null)) return;
+    if (!wanted) {
+      this.#adverts?.close();
+      this.#adverts = null;
+      return;
+    }
+    const { RouterAdvertWatcher } = await import('../kernel/router-adverts.js');
+    if (this.#closed) return;
+    this.#adverts = new RouterAdvertWatcher({
+      interfaceName: (ifindex) => this.#nameOf(ifindex),
+      isOurs: (_device, address) => this.#isOurs(address),
+      onProblem: this.#parts.onProblem,
+    });
+    this.#adverts.start((advert) => this.#parts.post({ type: 'router-advert', advert }));
+  }
+
+  #nameOf(ifindex: number): string | null {
+    return this.#parts.state()?.links.find((link) => link.index === ifindex)?.name ?? null;
+  }
+
+  #isOurs(address: string): boolean {
+    const [bare] = splitZone(address);
+    return this.#parts.state()?.addresses.some((own) => own.address === bare) === true;
+  }
+}
