@@ -9,7 +9,9 @@ import type { Command } from '../core/messages.js';
 import type { ApiBackend, EventQuery } from './backend.js';
 import { type FollowFormat, followStream } from './follow.js';
 
-const VERBS = ['force', 'disable', 'enable', 'auto'] as const;
+const VERBS = ['force', 'disable', 'enable', 'auto', 'drill'] as const;
+/** So long a drill may be: shorter tells nothing, longer is no drill. */
+const DRILL_MS = { min: 1_000, max: 3_600_000 };
 const MAX_BODY_BYTES = 16 * 1024;
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 1_000;
@@ -119,21 +121,40 @@ async function jsonBody(request: Request): Promise<unknown> {
 }
 
 function parseCommand(body: unknown, uplinks: readonly string[]): Command {
-  const { verb, uplink, ...rest } = typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {};
-  const known = VERBS.find((word) => word === verb);
-  if (known === undefined) throw new RequestError(400, `verb: ${shown(verb)} is not known`, `allowed: ${VERBS.join(', ')}`);
-  const extra = Object.keys(rest)[0];
-  if (extra !== undefined) throw new RequestError(400, `${extra.slice(0, 40)}: not known here`, 'allowed: verb, uplink');
+  const given = typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {};
+  const known = VERBS.find((word) => word === given.verb);
+  if (known === undefined) throw new RequestError(400, `verb: ${shown(given.verb)} is not known`, `allowed: ${VERBS.join(', ')}`);
+  const keys = known === 'drill' ? ['verb', 'uplink', 'traffic', 'forMs'] : ['verb', 'uplink'];
+  const extra = Object.keys(given).find((key) => !keys.includes(key));
+  if (extra !== undefined) throw new RequestError(400, `${extra.slice(0, 40)}: not known here`, `allowed: ${keys.join(', ')}`);
+  const uplink = given.uplink ?? null;
   if (known === 'auto') {
-    if (uplink !== undefined && uplink !== null) throw new RequestError(400, 'auto takes no uplink', null);
+    if (uplink !== null) throw new RequestError(400, 'auto takes no uplink', null);
     return { verb: 'auto' };
   }
+  if (known === 'drill' && uplink === null) return { verb: 'drill', uplink, ...drillOrder(given) };
   if (typeof uplink !== 'string')
     throw new RequestError(400, `${known} needs the name of an uplink`, `there are: ${uplinks.join(', ')}`);
   if (!uplinks.includes(uplink)) {
     throw new RequestError(404, `there is no uplink ${shown(uplink)}`, `there are: ${uplinks.join(', ')}`);
   }
-  return { verb: known, uplink };
+  return known === 'drill' ? { verb: 'drill', uplink, ...drillOrder(given) } : { verb: known, uplink };
+}
+
+/** What is left out is as configured. */
+function drillOrder(given: Readonly<Record<string, unknown>>): Pick<Extract<Command, { verb: 'drill' }>, 'traffic' | 'forMs'> {
+  const traffic = given.traffic ?? null;
+  if (traffic !== null && traffic !== 'some' && traffic !== 'all')
+    throw new RequestError(400, `traffic: ${shown(traffic)} is not known`, 'allowed: some, all');
+  const forMs = given.forMs ?? null;
+  if (forMs === null) return { traffic, forMs };
+  if (typeof forMs !== 'number' || !Number.isInteger(forMs) || forMs < DRILL_MS.min || forMs > DRILL_MS.max)
+    throw new RequestError(
+      400,
+      `forMs: ${typeof forMs === 'number' ? forMs : shown(forMs)} is no time for a drill`,
+      `milliseconds from ${DRILL_MS.min} (1 s) to ${DRILL_MS.max} (1 h)`,
+    );
+  return { traffic, forMs };
 }
 
 function shown(value: unknown): string {

@@ -26,10 +26,38 @@ export async function askDaemon(socketPath: string, method: 'GET' | 'POST', path
 
 /** Calls `onLine` for each line until the daemon ends the stream. Rejects when it breaks off. */
 export async function followDaemon(socketPath: string, path: string, onLine: (line: string) => void): Promise<void> {
+  const { lines } = await openStream(socketPath, path);
+  for await (const line of lines) onLine(line);
+}
+
+export interface DaemonStream {
+  /** ends with the stream or after `close`; throws ExitError 4 when it breaks off */
+  readonly lines: AsyncIterable<string>;
+  readonly close: () => void;
+}
+
+/** When this resolves the daemon has subscribed us: nothing that happens from now on is missed. */
+export async function openStream(socketPath: string, path: string): Promise<DaemonStream> {
   const response = await open(socketPath, 'GET', path, undefined, null);
-  const lines = createInterface({ input: response, crlfDelay: Number.POSITIVE_INFINITY });
-  for await (const line of lines) if (line !== '') onLine(line);
-  if (!response.complete) throw new ExitError(4, 'the daemon has ended, or cut this slow reader off');
+  const reader = createInterface({ input: response, crlfDelay: Number.POSITIVE_INFINITY });
+  let closed = false;
+  async function* read(): AsyncGenerator<string> {
+    try {
+      for await (const line of reader) if (line !== '') yield line;
+    } catch {
+      // Broken off; so says `complete`.
+    }
+    if (!response.complete && !closed) throw new ExitError(4, 'the daemon has ended, or cut this slow reader off');
+  }
+  return {
+    lines: read(),
+    close: () => {
+      closed = true;
+      // A response destroyed from this side does not end its reader.
+      reader.close();
+      response.destroy();
+    },
+  };
 }
 
 /** The text of an error answer `{error, hint}`, or null. */

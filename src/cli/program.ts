@@ -2,13 +2,17 @@
  * The command line as commander sees it. Each verb loads what it needs when it is asked for: a `status` must not wait for
  * netlink, nor `run` for tables. Knows no verb's inside.
  */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { PROGRAM_VERSION } from '../api/version.js';
+import { duration } from '../config/units.js';
 import { ExitError } from './exit-error.js';
 import type { Io } from './io.js';
 import { type PlaceOptions, type Places, placesOf } from './places.js';
 import { addLab } from './verbs/lab.js';
 import type { Verb } from './verbs/orders.js';
+
+/** The daemon's own bounds are narrower; these keep the number a number. */
+const DAY_MS = 86_400_000;
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 other failure, 2 the config has problems, 3 the kernel or a permission says no, 4 no daemon runs.
@@ -102,6 +106,27 @@ export function createProgram(io: Io, environment: NodeJS.ProcessEnv, done: (exi
     const { order } = await import('./verbs/orders.js');
     await order(places(options), 'auto', null, io);
   });
+  verb('drill', 'send real traffic by the backup for a moment and tell whether it works')
+    .argument('[uplink]', 'which one (default: as configured, else every one that is not in use)')
+    .option('--for <duration>', 'for how long, as 30s (default: as configured)', durationOf)
+    .addOption(
+      new Option('--traffic <how-much>', 'some: one new connection of 16; all: all new ones (default: as configured)').choices([
+        'some',
+        'all',
+      ]),
+    )
+    .action(
+      async (
+        uplink: string | undefined,
+        options: PlaceOptions & { readonly for?: number; readonly traffic?: 'some' | 'all' },
+      ) => {
+        const { drill } = await import('./verbs/drill.js');
+        const stop = new AbortController();
+        process.once('SIGINT', () => stop.abort());
+        const wanted = { uplink: uplink ?? null, traffic: options.traffic ?? null, forMs: options.for ?? null };
+        done(await drill(places(options), wanted, io, stop.signal));
+      },
+    );
   verb('reload', 'read the config again; one that does not validate changes nothing').action(async (options: PlaceOptions) => {
     const { reload } = await import('./verbs/orders.js');
     await reload(places(options), io);
@@ -127,6 +152,12 @@ export function createProgram(io: Io, environment: NodeJS.ProcessEnv, done: (exi
     });
   addLab(program, io, done);
   return program;
+}
+
+function durationOf(text: string): number {
+  const read = duration({ min: 0, max: DAY_MS, why: 'a drill is short' })(text);
+  if (!read.ok) throw new ExitError(1, `--for: '${text}': ${read.message}`, read.allowed);
+  return read.value;
 }
 
 function wholeNumber(text: string): number {

@@ -69,6 +69,15 @@ test('a command is handed on, and its answer says what was decided', async () =>
   assert.deepEqual(commands, [{ verb: 'force', uplink: 'backup' }, { verb: 'auto' }]);
 });
 
+test('a drill is handed on with what was left out as null', async () => {
+  const { request, commands } = api();
+  await request('/command', post({ verb: 'drill' }));
+  await request('/command', post({ verb: 'drill', uplink: null, traffic: null, forMs: null }));
+  await request('/command', post({ verb: 'drill', uplink: 'backup', traffic: 'all', forMs: 30_000 }));
+  const asConfigured = { verb: 'drill', uplink: null, traffic: null, forMs: null };
+  assert.deepEqual(commands, [asConfigured, asConfigured, { verb: 'drill', uplink: 'backup', traffic: 'all', forMs: 30_000 }]);
+});
+
 test('a wrong command reaches nobody and says what is right', async () => {
   const cases: [unknown, number, RegExp][] = [
     ['{', 400, /not JSON/],
@@ -80,6 +89,16 @@ test('a wrong command reaches nobody and says what is right', async () => {
     [{ verb: 'force', uplink: '__proto__' }, 404, /no uplink/],
     [{ verb: 'auto', uplink: 'fast' }, 400, /takes no uplink/],
     [{ verb: 'disable', uplink: 'fast', now: true }, 400, /now: not known/],
+    [{ verb: 'force', uplink: 'fast', forMs: 5_000 }, 400, /forMs: not known/],
+    [{ verb: 'drill', uplink: 'fats' }, 404, /no uplink 'fats'/],
+    [{ verb: 'drill', uplink: '' }, 404, /no uplink/],
+    [{ verb: 'drill', uplink: 7 }, 400, /needs the name/],
+    [{ verb: 'drill', traffic: 'most' }, 400, /traffic: 'most' is not known/],
+    [{ verb: 'drill', forMs: 999 }, 400, /forMs: 999 is no time/],
+    [{ verb: 'drill', forMs: 3_600_001 }, 400, /is no time/],
+    [{ verb: 'drill', forMs: 1_000.5 }, 400, /is no time/],
+    [{ verb: 'drill', forMs: '30s' }, 400, /forMs: '30s' is no time/],
+    [{ verb: 'drill', every: '7d' }, 400, /every: not known/],
   ];
   for (const [body, status, message] of cases) {
     const { request, commands } = api();

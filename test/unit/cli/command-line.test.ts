@@ -74,7 +74,7 @@ async function daemonAt(t: TestContext, dir: string): Promise<string[]> {
 }
 
 test('without a daemon: 4, and what to do', async (t) => {
-  for (const args of [['status'], ['force', 'fast'], ['auto'], ['reload'], ['events', '--follow']]) {
+  for (const args of [['status'], ['force', 'fast'], ['auto'], ['reload'], ['events', '--follow'], ['drill']]) {
     const { code, out, err } = await backroute(folder(t), ...args);
     assert.equal(code, 4, args.join(' '));
     assert.equal(out, '');
@@ -157,7 +157,7 @@ test('wrong usage is 1, on standard error', async (t) => {
 test('help and version are 0, on standard output', async (t) => {
   const help = await backroute(folder(t), '--help');
   assert.equal(help.code, 0);
-  for (const verb of ['run', 'once', 'check', 'status', 'events', 'force', 'reload', 'cleanup', 'doctor', 'lab']) {
+  for (const verb of ['run', 'once', 'check', 'status', 'events', 'force', 'drill', 'reload', 'cleanup', 'doctor', 'lab']) {
     assert.match(help.out, new RegExp(`^  ${verb} `, 'm'));
   }
   assert.match(help.out, /Exit codes/);
