@@ -1,8 +1,8 @@
 /** One line per event for people. Pure. */
 import { describeRecord } from '../core/describe.js';
 import type { HistoryEntry } from '../core/entry.js';
+import { clockTime } from './figures.js';
 import type { Colour, Paint } from './paint.js';
-import { clockTime } from './status-text.js';
 
 const COLOURS: Readonly<Record<HistoryEntry['severity'], Colour>> = {
   info: 'dim',

@@ -5,21 +5,28 @@
 import { formatDuration } from '../core/describe.js';
 import type { FamilyView, FollowerView, PathView, StatusView, UplinkView } from '../core/messages.js';
 import { type Family, type Health, type Reason, reasonText } from '../core/model.js';
+import { clockTime, formatRtt, formatShare } from './figures.js';
 import { type Align, type Colour, type Paint, table } from './paint.js';
+import { drainingLines, drillLines, rogueLines, sharingText, tierCell, usageTable, viaLines } from './status-extras.js';
 
 /** Ends with a newline. */
 export function statusText(view: StatusView, paint: Paint): string {
   const lines = [...headline(view, paint)];
   if (view.dryRun) lines.push(paint('yellow', 'This is a dry run: nothing is changed.'));
   if (view.uplinks.length > 0) lines.push('', ...uplinkTable(view, paint));
-  if (view.services.length > 0) lines.push('', ...serviceTable(view, paint));
-  const targets = targetLines(view, paint);
-  if (targets.length > 0) lines.push('', ...targets);
-  if (view.outbox.waiting > 0) lines.push('', waitingLine(view.outbox.waiting));
-  // What a service failed at stands in its own line.
-  const failed = view.services.map(({ name }) => `${name} does not follow `);
-  const problems = view.problems.filter((problem) => !failed.some((start) => problem.startsWith(start)));
-  if (problems.length > 0) lines.push('', ...problems.map((problem) => `${paint('red', '!')} ${problem}`));
+  const draining = drainingLines(view);
+  const remarks = [...targetLines(view, paint), ...viaLines(view, paint)];
+  const notes = [...drillLines(view), ...(view.outbox.waiting > 0 ? [waitingLine(view.outbox.waiting)] : [])];
+  // What a service failed at, and who a stranger is, stands in its own line.
+  const said = (problem: string): boolean =>
+    view.services.some(({ name }) => problem.startsWith(`${name} does not follow `)) ||
+    view.rogues.some(({ from }) => problem.includes(from));
+  const problems = view.problems.filter((problem) => !said(problem)).map((problem) => `${paint('red', '!')} ${problem}`);
+  for (const block of [draining, usageTable(view, paint), serviceTable(view, paint), remarks, notes]) {
+    if (block.length > 0) lines.push('', ...block);
+  }
+  const alarms = [...rogueLines(view, paint), ...problems];
+  if (alarms.length > 0) lines.push('', ...alarms);
   return `${lines.join('\n')}\n`;
 }
 
@@ -39,11 +46,13 @@ function headline(view: StatusView, paint: Paint): string[] {
 
 function familySentence(view: StatusView, family: FamilyView, paint: Paint): string {
   if (family.active === null) return `leaves as the kernel had it: ${reasonText[family.reason]}.`;
-  const colour = COLOURS[pathOf(view, family.active, family.family)?.health ?? 'unknown'];
+  const show = (uplink: string): string =>
+    paint('bold', paint(COLOURS[pathOf(view, uplink, family.family)?.health ?? 'unknown'], uplink));
+  const by = sharingText(family, show) ?? show(family.active);
   const since = formatDuration(view.wallMs - family.sinceWallMs);
   const next =
     family.next === null ? '' : ` Back to ${family.next.uplink} in ${formatDuration(family.next.inMs)} if it stays good.`;
-  return `leaves by ${paint('bold', paint(colour, family.active))} since ${clockTime(family.sinceWallMs, view.wallMs)} (${since}): ${why(view, family)}.${next}`;
+  return `leaves by ${by} since ${clockTime(family.sinceWallMs, view.wallMs)} (${since}): ${why(view, family)}.${next}`;
 }
 
 /** Reasons that speak of the uplink left behind, not of the one chosen. */
@@ -51,6 +60,7 @@ const REASONS_OF_THE_OTHER: ReadonlySet<Reason> = new Set([
   'carrier-lost',
   'interface-gone',
   'no-address',
+  'no-gateway',
   'gateway-unresolved',
   'gateway-silent',
   'upstream-silent',
@@ -62,9 +72,11 @@ const REASONS_OF_THE_OTHER: ReadonlySet<Reason> = new Set([
   'latency-high',
   'jitter-high',
   'disabled',
+  'cap-reached',
 ]);
 
 function why(view: StatusView, family: FamilyView): string {
+  if (family.reason === 'answers' && family.sharing.length > 1) return 'their targets answer';
   if (!REASONS_OF_THE_OTHER.has(family.reason)) return reasonText[family.reason];
   const pathIn = (uplink: UplinkView): PathView | undefined => uplink.paths.find((path) => path.family === family.family);
   const others = view.uplinks.filter((uplink) => uplink.name !== family.active && pathIn(uplink) !== undefined);
@@ -76,31 +88,48 @@ function why(view: StatusView, family: FamilyView): string {
 }
 
 const COLOURS: Readonly<Record<Health, Colour>> = { up: 'green', degraded: 'yellow', down: 'red', unknown: 'dim' };
-const HEADER = ['', 'uplink', 'ip', 'health', 'why', 'gateway', 'device', 'loss', 'rtt', 'for', 'hold-down'];
-const ALIGN: readonly Align[] = ['left', 'left', 'left', 'left', 'left', 'left', 'left', 'right', 'right', 'right', 'right'];
+const COLUMNS: readonly (readonly [title: string, align: Align])[] = [
+  ['', 'left'],
+  ['uplink', 'left'],
+  ['tier', 'left'],
+  ['ip', 'left'],
+  ['health', 'left'],
+  ['why', 'left'],
+  ['gateway', 'left'],
+  ['named by', 'left'],
+  ['device', 'left'],
+  ['prefix', 'left'],
+  ['loss', 'right'],
+  ['rtt', 'right'],
+  ['for', 'right'],
+  ['hold-down', 'right'],
+];
 
 function uplinkTable(view: StatusView, paint: Paint): string[] {
   const rows = view.uplinks.flatMap((uplink) => uplink.paths.map((path) => uplinkRow(view, uplink, path, paint)));
   // A column nobody fills is not shown: quiet.
-  const header = HEADER.map((title, column) => (rows.some((row) => row[column] !== '') ? title : null));
-  const keep = (row: readonly string[]): string[] => row.filter((_, column) => header[column] !== null);
-  return table(
-    [keep(HEADER.map((title) => (title === '' ? '' : paint('dim', title)))), ...rows.map(keep)],
-    ALIGN.filter((_, column) => header[column] !== null),
-  );
+  const shown = COLUMNS.map((_, column) => rows.some((row) => row[column] !== ''));
+  const keep = <T>(cells: readonly T[]): T[] => cells.filter((_, column) => shown[column]);
+  const header = COLUMNS.map(([title]) => (title === '' ? '' : paint('dim', title)));
+  return table([header, ...rows].map(keep), keep(COLUMNS.map(([, align]) => align)));
 }
 
 function uplinkRow(view: StatusView, uplink: UplinkView, path: PathView, paint: Paint): string[] {
   const admin = uplink.admin === 'auto' ? '' : ` (${uplink.admin})`;
+  const family = view.families.find((one) => one.family === path.family);
+  const carries = path.active || family?.sharing.some((one) => one.uplink === uplink.name) === true;
   const doubt = path.suspicion === 'none' ? '' : path.suspicion === 'suspect' ? ' ?' : ' !';
   return [
-    path.active ? paint('green', '→') : ' ',
+    carries ? paint('green', '→') : ' ',
     uplink.name,
+    tierCell(uplink),
     String(path.family),
     paint(COLOURS[path.health], path.health + doubt) + admin,
     reasonText[path.reason],
     path.gateway ?? '-',
+    path.gatewaySource ?? '',
     path.interface ?? '-',
+    path.family === 6 ? (uplink.prefix ?? '') : '',
     path.loss === null ? '-' : formatShare(path.loss),
     path.rttMs === null ? '-' : formatRtt(path.rttMs),
     formatDuration(view.wallMs - path.sinceWallMs),
@@ -109,6 +138,7 @@ function uplinkRow(view: StatusView, uplink: UplinkView, path: PathView, paint: 
 }
 
 function serviceTable(view: StatusView, paint: Paint): string[] {
+  if (view.services.length === 0) return [];
   const header = ['service', 'follows', 'state', ''].map((title) => paint('dim', title));
   return table([
     header,
@@ -152,22 +182,4 @@ function targetLines(view: StatusView, paint: Paint): string[] {
 
 function pathOf(view: StatusView, uplink: string, family: Family): PathView | undefined {
   return view.uplinks.find((candidate) => candidate.name === uplink)?.paths.find((path) => path.family === family);
-}
-
-export function formatShare(share: number): string {
-  const percent = share * 100;
-  return `${percent === 0 || percent >= 10 ? Math.round(percent) : percent.toFixed(1)} %`;
-}
-
-export function formatRtt(ms: number): string {
-  return `${ms < 100 ? ms.toFixed(1) : Math.round(ms)} ms`;
-}
-
-/** `14:03:12`, with the day when it was another one. */
-export function clockTime(wallMs: number, nowWallMs: number): string {
-  const time = new Date(wallMs);
-  const two = (value: number): string => String(value).padStart(2, '0');
-  const clock = [time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(':');
-  if (time.toDateString() === new Date(nowWallMs).toDateString()) return clock;
-  return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ${clock}`;
 }

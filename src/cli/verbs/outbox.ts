@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { listOutbox, type OutboxEntry } from '../../action/outbox.js';
 import { OUTBOX_FOLDER } from '../../action/outbox-store.js';
 import { ExitError } from '../exit-error.js';
+import { clockTime } from '../figures.js';
 import type { Io } from '../io.js';
 import { type Paint, table } from '../paint.js';
 import type { Places } from '../places.js';
-import { clockTime } from '../status-text.js';
 
 export async function outbox(places: Places, options: { readonly json?: boolean }, io: Io): Promise<void> {
   const directory = join(places.stateDir, OUTBOX_FOLDER);

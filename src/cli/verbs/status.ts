@@ -35,8 +35,21 @@ async function render(places: Places, options: StatusOptions, io: Io): Promise<s
   if (code !== 200 || !isView(body)) throw new ExitError(1, errorText(body) ?? 'the daemon gave no status');
   // One object a line when watched: what programs that read streams want.
   if (options.json === true) return `${JSON.stringify(body, null, options.watch === true ? undefined : 2)}\n`;
-  // A daemon that was started before an update lacks what is new.
-  return statusText({ ...{ services: [], outbox: { waiting: 0, refused: 0 } }, ...body }, io.paint);
+  return statusText(completed(body), io.paint);
+}
+
+/** A daemon that was started before an update lacks what is new. */
+function completed(view: StatusView): StatusView {
+  return {
+    ...{ services: [], via: [], drill: null, rogues: [], outbox: { waiting: 0, refused: 0 } },
+    ...view,
+    families: view.families.map((family) => ({ ...{ sharing: [] }, ...family })),
+    uplinks: view.uplinks.map((uplink) => ({
+      ...{ tier: null, weight: 1, usage: null, prefix: null },
+      ...uplink,
+      paths: uplink.paths.map((path) => ({ ...{ gatewaySource: null, draining: null }, ...path })),
+    })),
+  };
 }
 
 function isView(body: unknown): body is StatusView {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
+import { clockTime, formatBytes, formatRtt, formatShare } from '../../../src/cli/figures.js';
 import { coloured, paintFor, plain, table } from '../../../src/cli/paint.js';
-import { clockTime, formatRtt, formatShare, statusText } from '../../../src/cli/status-text.js';
-import type { StatusView } from '../../../src/core/messages.js';
+import { statusText } from '../../../src/cli/status-text.js';
+import type { DrillView, PathView, StatusView, UsageView } from '../../../src/core/messages.js';
 import { assertGolden } from '../../support/golden.js';
-import { calmView, NOON_MS, pathView, uplinkView } from '../../support/status-views.js';
+import { busyView, calmView, NOON_MS, pathView, uplinkView } from '../../support/status-views.js';
 
 const targetView = {
   kind: 'icmp',
@@ -111,9 +112,60 @@ test('nothing chosen yet', () => {
   assert.equal(statusText(view, plain), 'IPv4 leaves as the kernel had it: no verdict yet.\n');
 });
 
+test('sharing, tiers, gateways by themselves, drained, metered, via, drill, strangers', () => {
+  assertGolden('cli/status-busy.txt', statusText(busyView(), plain));
+});
+
+test('what is drained: one or many, of one family or both, with and without an end', () => {
+  const drained = (...paths: PathView[]): string[] =>
+    statusText({ ...calmView(), uplinks: [uplinkView('lte', paths)] }, plain)
+      .split('\n')
+      .filter((line) => line.includes('finish'));
+  const untilWallMs = NOON_MS + 152_000;
+  assert.deepEqual(drained(pathView({ draining: { open: 1, untilWallMs } })), ['1 connection finishes on lte, until 12:02:32.']);
+  assert.deepEqual(drained(pathView({ draining: { open: null, untilWallMs: null } })), [
+    'Connections finish on lte, however long they take.',
+  ]);
+  assert.deepEqual(drained(pathView(), pathView({ family: 6, draining: { open: 0, untilWallMs } })), [
+    '0 connections finish on lte (IPv6), until 12:02:32.',
+  ]);
+});
+
+test('metered: used up, unknown, without a cap', () => {
+  const usage = busyView().uplinks.find(({ name }) => name === 'lte')?.usage;
+  assert.ok(usage);
+  const line = (change: Partial<UsageView>): string | undefined =>
+    statusText({ ...calmView(), uplinks: [uplinkView('lte', [], { usage: { ...usage, ...change } })] }, plain)
+      .split('\n')
+      .find((text) => text.startsWith('lte'));
+  assert.match(line({ bytes: 20.4e9, closed: true }) ?? '', /20\.4 GB of 20 GB \(102 %\).*closed until 2026-04-01$/);
+  assert.match(line({ bytes: null }) ?? '', /^lte +not known \(cap 20 GB\) /);
+  assert.match(line({ capBytes: null, forecastBytes: null }) ?? '', /^lte +12\.3 GB +- +31 MB of 50 MB +30 s$/);
+});
+
+test('a drill: planned, running, never yet, and not worth a line', () => {
+  const nothing = { nextWallMs: null, lastWallMs: null, uplink: null, untilWallMs: null };
+  const line = (change: Partial<DrillView>): string | undefined =>
+    statusText({ ...calmView(), drill: { ...nothing, ...change } }, plain)
+      .split('\n')
+      .find((text) => text.includes('drill'));
+  assert.equal(line({}), undefined);
+  assert.equal(line({ nextWallMs: NOON_MS + 86_400_000 }), 'The next drill is due 2026-03-02 12:00:00; there was none yet.');
+  assert.equal(line({ lastWallMs: NOON_MS - 1_000 }), 'No drill is planned; the last was 11:59:59.');
+  assert.equal(line({ uplink: 'lte', untilWallMs: NOON_MS + 30_000 }), 'A drill runs: lte is being tried, until 12:00:30.');
+});
+
+test('who shares carries traffic, and the reason speaks of all of them', () => {
+  const text = statusText(busyView(), plain);
+  assert.match(text, /^IPv4 and IPv6 leave by fibre \(3 of 4\) and cable \(1 of 4\) since .*: their targets answer\.\n/);
+  assert.match(text, /^→ {2}cable /m);
+  assert.match(text, /^ {3}lte /m);
+});
+
 test('colours change no column', () => {
-  const strip = (text: string): string => stripVTControlCharacters(text);
-  assert.equal(strip(statusText(calmView(), coloured)), statusText(calmView(), plain));
+  for (const view of [calmView(), busyView()]) {
+    assert.equal(stripVTControlCharacters(statusText(view, coloured)), statusText(view, plain));
+  }
 });
 
 test('colours are for terminals that want them', () => {
@@ -135,6 +187,15 @@ test('tables line up and leave nothing at the end of a line', () => {
 test('figures for people', () => {
   assert.deepEqual([0, 0.004, 0.123, 1].map(formatShare), ['0 %', '0.4 %', '12 %', '100 %']);
   assert.deepEqual([0.04, 20.13, 141.7].map(formatRtt), ['0.0 ms', '20.1 ms', '142 ms']);
+  assert.deepEqual([0, 999, 1_000, 31_000_000, 999_960_000, 12.34e9, 123.4e9].map(formatBytes), [
+    '0 B',
+    '999 B',
+    '1 kB',
+    '31 MB',
+    '1 GB',
+    '12.3 GB',
+    '123 GB',
+  ]);
   assert.equal(clockTime(NOON_MS - 1_000, NOON_MS), '11:59:59');
   assert.equal(clockTime(NOON_MS - 86_400_000, NOON_MS), '2026-02-28 12:00:00');
 });
