@@ -12,7 +12,8 @@ import { identify, type ProcessIdentity } from './processes.js';
 import { run } from './run.js';
 import { filesDir, type LabState, linkSocketPath, namespacePath, updateState } from './state.js';
 import { releaseTether } from './tether.js';
-import { topologies, type UplinkSpec } from './topologies.js';
+import type { UplinkSpec } from './topologies.js';
+import { topologyOf } from './topology-variant.js';
 
 export interface BuildOptions {
   readonly links?: Readonly<Record<string, LinkOptions>>;
@@ -41,7 +42,7 @@ interface StartedLink extends StartedHelper {
 
 /** Resolves when every link carries packets and every route stands. Rejects with a LabError. */
 export async function buildLab(state: LabState, stateDir: string, janitor: StartedHelper, options: BuildOptions): Promise<void> {
-  const topology = topologies[state.topology];
+  const topology = topologyOf(state.topology, state.variant);
   const namespaces = Object.values(state.namespaces);
   await run(['ip', '-batch', '-'], { input: namespaces.map((name) => `netns add ${name}\n`).join('') });
   const links = linkEnds(topology).map((ends, at) => startLink(state, stateDir, ends, topology.uplinks[at], at, options));

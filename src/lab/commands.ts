@@ -24,7 +24,7 @@ export interface LabSelector {
 }
 
 export interface LabUpOptions extends LabSelector {
-  /** `classic`, `two-nic`, `three-uplinks` or `office`; default classic. The lab's name is the same where none is given */
+  /** a name of {@link topologies}; default classic. The lab's name is the same where none is given */
   readonly topology?: string;
   /** link-options.ts parses `fast:delay=30ms,loss=1%` */
   readonly links?: Readonly<Record<string, LinkOptions>>;

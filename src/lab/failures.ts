@@ -3,8 +3,8 @@
  */
 import { LabError } from './errors.js';
 import type { LinkOverlay } from './link-process.js';
-import { SWITCH, switchPorts } from './plan.js';
-import type { Topology, UplinkSpec } from './topologies.js';
+import { interfaceLines, SWITCH, switchPorts } from './plan.js';
+import type { InterfaceSpec, Topology, UplinkSpec } from './topologies.js';
 
 export type Failure =
   /** the link between router and provider drops everything: the gateway answers, the upstream is silent */
@@ -13,6 +13,8 @@ export type Failure =
   | { readonly kind: 'router' }
   /** the cable at the gateway is out: carrier lost. Only where the uplink has the interface to itself */
   | { readonly kind: 'carrier' }
+  /** the gateway's interface vanishes, and comes back with its addresses alone, without routes. Where the uplink has it to itself */
+  | { readonly kind: 'gone' }
   /** the router tells whoever wants to go through it that the network is unreachable (ICMP, ICMPv6) */
   | { readonly kind: 'unreachable' }
   /** this share (0..1) of packets is lost, in each direction */
@@ -28,7 +30,8 @@ export type FailureName = Exclude<FailureKind, 'loss' | 'slow'>;
 export const failureKinds: Readonly<Record<FailureKind, string>> = {
   silent: 'the link beyond the router drops everything; the router itself answers',
   router: 'the router is off; nobody sees a carrier event',
-  carrier: "the gateway's cable is out (two-nic and three-uplinks)",
+  carrier: "the gateway's cable is out (where each uplink has an interface of its own)",
+  gone: "the gateway's interface vanishes, and comes back without routes (where each uplink has its own)",
   unreachable: 'the router reports "network unreachable"',
   loss: 'a share of the packets is lost (--loss PERCENT)',
   slow: 'every packet takes longer (--delay MS, each way)',
@@ -71,9 +74,15 @@ export function stepsToCut(
         commands: [bridgePort(topology, uplink.router, 'disabled', namespaces)],
       };
     case 'carrier':
+      if (uplink.pointToPoint) return { overlay: { noCarrier: true }, commands: [] };
       return { overlay: null, commands: [ip(SWITCH, 'link', 'set', 'dev', gatewayPort(topology, uplink), 'down')] };
+    case 'gone': {
+      const name = ownInterface(topology, uplink).name;
+      const away = ['link', 'set', 'dev', name, 'netns', namespaces[SWITCH] ?? '', 'name', parkedName(uplink)];
+      return { overlay: null, commands: [ip('gateway', ...away)] };
+    }
     case 'unreachable':
-      return { overlay: null, commands: unreachableRules('add', uplink, ip) };
+      return { overlay: null, commands: unreachableRules('add', topology, uplink, ip) };
   }
 }
 
@@ -93,18 +102,32 @@ export function commandsToMend(
     case 'router':
       return [bridgePort(topology, uplink.router, 'forwarding', namespaces)];
     case 'carrier':
+      if (uplink.pointToPoint) return [];
       return [ip(SWITCH, 'link', 'set', 'dev', gatewayPort(topology, uplink), 'up')];
+    case 'gone': {
+      const own = ownInterface(topology, uplink);
+      const back = ['link', 'set', 'dev', parkedName(uplink), 'netns', namespaces.gateway ?? '', 'name', own.name];
+      return [ip(SWITCH, ...back), ...interfaceLines([own]).map((line) => ip('gateway', ...line.split(' ')))];
+    }
     case 'unreachable':
-      return unreachableRules('del', uplink, ip);
+      return unreachableRules('del', topology, uplink, ip);
   }
+}
+
+/** Under which name a vanished interface waits in the switch's namespace. */
+function parkedName(uplink: UplinkSpec): string {
+  return `gone-${uplink.name}`;
 }
 
 function unreachableRules(
   verb: 'add' | 'del',
+  topology: Topology,
   uplink: UplinkSpec,
   ip: (node: string, ...args: string[]) => string[],
 ): string[][] {
-  const rule = ['rule', verb, 'pref', '10', 'iif', 'lan0', 'unreachable'];
+  const segment = ownOrShared(topology, uplink)?.segment;
+  const towardsGateway = topology.nodes[uplink.router]?.interfaces.find((one) => one.segment === segment);
+  const rule = ['rule', verb, 'pref', '10', 'iif', towardsGateway?.name ?? '', 'unreachable'];
   return [ip(uplink.router, ...rule), ip(uplink.router, '-6', ...rule)];
 }
 
@@ -116,17 +139,32 @@ function bridgePort(
   namespaces: Readonly<Record<string, string>>,
 ): string[] {
   const port = switchPorts(topology).find((one) => one.node === node);
-  if (port === undefined) throw new LabError(`${node} has no port at the switch`);
+  if (port === undefined) {
+    throw new LabError(
+      `there is no router between the gateway and ${node} that could be off`,
+      'use `--kind silent` or `--kind gone`',
+    );
+  }
   return ['bridge', '-n', namespaces[SWITCH] ?? '', 'link', 'set', 'dev', port.port, 'state', state === 'disabled' ? '0' : '3'];
 }
 
 function gatewayPort(topology: Topology, uplink: UplinkSpec): string {
-  const port = switchPorts(topology).find((one) => one.node === 'gateway' && one.interface === uplink.gatewayInterface);
-  if (!uplink.ownsInterface || port === undefined) {
-    throw new LabError(
-      `in ${topology.name} all uplinks share the gateway's one interface: no single one can lose its carrier`,
-      'use `--kind router` or `--kind silent`, or build two-nic or three-uplinks',
-    );
-  }
+  const { name } = ownInterface(topology, uplink);
+  const port = switchPorts(topology).find((one) => one.node === 'gateway' && one.interface === name);
+  if (port === undefined) throw new Error(`${name} has no port at the switch`);
   return port.port;
+}
+
+/** The gateway's interface that serves this uplink alone. */
+function ownInterface(topology: Topology, uplink: UplinkSpec): InterfaceSpec {
+  const found = ownOrShared(topology, uplink);
+  if (uplink.ownsInterface && found !== undefined) return found;
+  throw new LabError(
+    `in ${topology.name} all uplinks share the gateway's one interface: no single one can lose its carrier or vanish`,
+    'use `--kind router` or `--kind silent`, or build two-nic or three-uplinks',
+  );
+}
+
+function ownOrShared(topology: Topology, uplink: UplinkSpec): InterfaceSpec | undefined {
+  return topology.nodes.gateway?.interfaces.find((one) => one.name === uplink.gatewayInterface);
 }

@@ -33,14 +33,8 @@ import {
 } from './state.js';
 import { etcDir, tearDown } from './teardown.js';
 import { releaseTether } from './tether.js';
-import {
-  type InterfaceSpec,
-  type NodeSpec,
-  type Topology,
-  type TopologyName,
-  topologies,
-  type UplinkSpec,
-} from './topologies.js';
+import type { InterfaceSpec, NodeSpec, Topology, TopologyName, UplinkSpec } from './topologies.js';
+import { type TopologyVariant, topologyOf } from './topology-variant.js';
 
 export interface LabOptions {
   /** lower-case letters, digits, dashes; namespaces are called `br-NAME-NODE`. Default: topology and a random number */
@@ -51,6 +45,8 @@ export interface LabOptions {
   readonly tieToProcess?: boolean;
   /** uplink -> changes to the topology's defaults (one-way delay: fast 10 ms, backup 20 ms, third 30 ms) */
   readonly links?: Readonly<Record<string, LinkOptions>>;
+  /** what shall be otherwise than the topology says */
+  readonly variant?: TopologyVariant;
   /** of the links' random numbers; default 1 */
   readonly seed?: number;
 }
@@ -72,7 +68,7 @@ export class Lab {
   private constructor(state: LabState, stateDir: string, janitor: ChildProcess | null) {
     this.#janitor = janitor;
     this.name = state.name;
-    this.topology = topologies[state.topology];
+    this.topology = topologyOf(state.topology, state.variant);
     this.stateDir = stateDir;
     this.#namespaces = state.namespaces;
   }
@@ -85,9 +81,10 @@ export class Lab {
       name = `${topologyName}-${randomInt(1e9).toString(36)}`,
       stateDir = DEFAULT_STATE_DIR,
       tieToProcess = true,
+      variant = {},
     } = options;
     if (!isLabName(name)) throw new LabError(`"${name}" cannot be a lab's name`, 'use lower-case letters, digits and dashes');
-    const topology = topologies[topologyName];
+    const topology = topologyOf(topologyName, variant);
     for (const uplink of Object.keys(options.links ?? {})) findUplink(topology, uplink);
     const builder = identify(process.pid);
     if (builder === null) throw new LabError('/proc is not readable');
@@ -95,6 +92,7 @@ export class Lab {
       version: 1,
       name,
       topology: topologyName,
+      variant,
       createdAt: new Date().toISOString(),
       builder,
       tied: tieToProcess,

@@ -36,8 +36,13 @@ const libcSendto: Call<[number, Buffer, number, number, Buffer, number]> = libc.
   'long sendto(int fd, const void *buffer, unsigned long count, int flags, const void *address, unsigned int length)',
 );
 
+const getsockopt: Call<[number, number, number, Buffer, Buffer]> = libc.func(
+  'int getsockopt(int fd, int level, int option, void *value, void *length)',
+);
+
 const CLONE_NEWNET = 0x40000000;
 const TUNSETIFF = 0x400454ca;
+const TUNSETCARRIER = 0x400454e2;
 const IFF_TUN = 0x0001;
 const IFF_NO_PI = 0x1000;
 const AF_UNIX = 1;
@@ -48,6 +53,10 @@ const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SCHED_RR = 2;
+const SOL_SOCKET = 1;
+const SO_ERROR = 4;
+const IPPROTO_TCP = 6;
+const TCP_INFO = 11;
 const PR_SET_TIMERSLACK = 29;
 
 export const POLLIN = 0x001;
@@ -115,6 +124,31 @@ export function openTun(name: string): number {
   request.writeUInt16LE(IFF_TUN | IFF_NO_PI, 16);
   check(`TUNSETIFF ${name}`, ioctl(fd, TUNSETIFF, request));
   return fd;
+}
+
+/** Whether the TUN device behind a descriptor of {@link openTun} has carrier. */
+export function setTunCarrier(fd: number, carrier: boolean): void {
+  const value = Buffer.alloc(4);
+  value.writeInt32LE(carrier ? 1 : 0, 0);
+  check('TUNSETCARRIER', ioctl(fd, TUNSETCARRIER, value));
+}
+
+/** Segments that TCP has sent again on this socket (tcpi_total_retrans of TCP_INFO, tcp(7)); null where it is no longer known. */
+export function tcpRetransmissions(fd: number): number | null {
+  const info = Buffer.alloc(104);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(info.length, 0);
+  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, length) < 0 ? null : info.readUInt32LE(100);
+}
+
+/** The error that waits on a socket (SO_ERROR, socket(7)), by its name, and takes it away; null = none. */
+export function takeSocketError(fd: number): string | null {
+  const value = Buffer.alloc(4);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(value.length, 0);
+  check('SO_ERROR', getsockopt(fd, SOL_SOCKET, SO_ERROR, value, length));
+  const errno = value.readInt32LE(0);
+  return errno === 0 ? null : new LibcError('', errno).code;
 }
 
 /** Waits for the descriptors of a pollfd array; timeoutMs Infinity = for ever. Returns how many have events. */

@@ -8,7 +8,7 @@ import { serveControl } from './control-server.js';
 import { type LinkCounters, LinkDirection, type LinkProfile, perfectLink, profileProblems } from './emulator.js';
 import { FdLoop } from './fd-loop.js';
 import { sayReady } from './helper-process.js';
-import { dropTimerSlack, inNamespace, openTun, read, runAhead, write } from './libc.js';
+import { dropTimerSlack, inNamespace, openTun, read, runAhead, setTunCarrier, write } from './libc.js';
 import { type Recording, type ReplayOptions, startReplay } from './replay.js';
 import { watchTether } from './tether.js';
 
@@ -27,6 +27,8 @@ export interface LinkOverlay {
   readonly outage?: boolean;
   readonly loss?: number;
   readonly extraDelayMs?: number;
+  /** end a has lost its carrier, and its kernel is told so */
+  readonly noCarrier?: boolean;
 }
 
 export interface LinkReport {
@@ -81,6 +83,7 @@ function main(options: LinkProcessOptions): void {
     const effective = { out: overlaid(next.out, over), in: overlaid(next.in, over) };
     const problems = [...profileProblems(effective.out), ...profileProblems(effective.in)];
     if (problems.length > 0) throw new Error([...new Set(problems)].join('; '));
+    if ((over.noCarrier ?? false) !== (overlay.noCarrier ?? false)) setTunCarrier(fdA, over.noCarrier !== true);
     out.setProfile(effective.out);
     back.setProfile(effective.in);
     profiles = next;
@@ -129,7 +132,7 @@ function main(options: LinkProcessOptions): void {
 function overlaid(profile: LinkProfile, over: LinkOverlay): LinkProfile {
   return {
     ...profile,
-    outage: over.outage ?? profile.outage,
+    outage: over.noCarrier === true || (over.outage ?? profile.outage),
     loss: over.loss ?? profile.loss,
     delayMs: profile.delayMs + (over.extraDelayMs ?? 0),
   };

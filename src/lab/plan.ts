@@ -2,7 +2,7 @@
  * From a topology to the commands that make it: which namespaces, which cables with which interface indexes, and one
  * script per namespace. Pure: text in, text out; lab.ts runs it.
  */
-import { emulatedSegment, type NodeSpec, type Topology } from './topologies.js';
+import { emulatedSegment, type InterfaceSpec, type NodeSpec, type Topology } from './topologies.js';
 
 /** The node that holds the bridges. */
 export const SWITCH = 'switch';
@@ -15,7 +15,7 @@ export interface SwitchPort {
   readonly interface: string;
 }
 
-/** Where an emulated link ends. a is the router's side, b the provider's. */
+/** Where an emulated link ends. a is the router's side (the gateway's where it has the modem itself), b the provider's. */
 export interface LinkEnds {
   readonly uplink: string;
   readonly a: { readonly node: string; readonly device: string };
@@ -42,12 +42,12 @@ export function switchPorts(topology: Topology): SwitchPort[] {
 
 export function linkEnds(topology: Topology): LinkEnds[] {
   return topology.uplinks.map((uplink) => {
-    const [a, b] = [uplink.router, uplink.isp].map((node) => {
-      const found = topology.nodes[node]?.interfaces.find((one) => one.segment === emulatedSegment(uplink.name));
-      if (found === undefined) throw new Error(`topology ${topology.name}: ${node} has no end of the link ${uplink.name}`);
-      return { node, device: found.name };
-    });
-    if (a === undefined || b === undefined) throw new Error(`topology ${topology.name}: no link ${uplink.name}`);
+    const ends = Object.entries(topology.nodes).flatMap(([node, spec]) =>
+      spec.interfaces.flatMap((one) => (one.segment === emulatedSegment(uplink.name) ? [{ node, device: one.name }] : [])),
+    );
+    const a = ends.find((end) => end.node !== uplink.isp);
+    const b = ends.find((end) => end.node === uplink.isp);
+    if (a === undefined || b === undefined) throw new Error(`topology ${topology.name}: the link ${uplink.name} has no two ends`);
     return { uplink: uplink.name, a, b };
   });
 }
@@ -82,16 +82,23 @@ export function nodeScript(topology: Topology, node: string): string {
   const spec = topology.nodes[node];
   if (node === SWITCH) return switchScript(topology);
   if (spec === undefined) throw new Error(`topology ${topology.name} has no node ${node}`);
-  const interfaces = spec.interfaces;
   const lines = [
     'link set dev lo up',
     ...spec.loopback.map((address) => addAddress(address, 'lo')),
-    // Link-local addresses are given, so that routes and tests can name them; duplicate detection would only delay.
-    ...interfaces.map((one) => `link set dev ${one.name} addrgenmode none up`),
-    ...interfaces.flatMap((one) => one.addresses.map((address) => addAddress(address, one.name))),
+    ...interfaceLines(spec.interfaces),
     ...spec.routes.map((route) => `route add ${route}`),
   ];
-  return [sysctls(spec), heredoc('ip -batch -', lines), masquerade(spec.masqueradeOn)].join('');
+  return [sysctls(spec), heredoc('ip -batch -', lines), masquerade(spec), sourceFilter(spec)].join('');
+}
+
+/** `ip -batch` lines that bring interfaces up with their addresses. */
+export function interfaceLines(interfaces: readonly InterfaceSpec[]): string[] {
+  return [
+    // Link-local addresses are given, so that routes and tests can name them; duplicate detection would only delay. Two steps: in
+    // one the kernel brings the device up first, and a TUN device has given itself a random address by then.
+    ...interfaces.flatMap((one) => [`link set dev ${one.name} addrgenmode none`, `link set dev ${one.name} up`]),
+    ...interfaces.flatMap((one) => one.addresses.map((address) => addAddress(address, one.name))),
+  ];
 }
 
 function addAddress(address: string, device: string): string {
@@ -128,14 +135,30 @@ function switchScript(topology: Topology): string {
   );
 }
 
-function masquerade(interfaces: readonly string[]): string {
-  if (interfaces.length === 0) return '';
-  const names = interfaces.map((name) => `"${name}"`).join(', ');
+function masquerade({ masqueradeOn, masqueradeFor = {} }: NodeSpec): string {
+  if (masqueradeOn.length === 0) return '';
+  const { ipv4Only = false, exceptTo = [] } = masqueradeFor;
+  const names = masqueradeOn.map((name) => `"${name}"`).join(', ');
   return heredoc('nft -f -', [
     'table inet backroute_lab {',
     '  chain postrouting {',
     '    type nat hook postrouting priority 100;',
-    `    oifname { ${names} } masquerade`,
+    ...exceptTo.map((network) => `    ${network.includes(':') ? 'ip6' : 'ip'} daddr ${network} return`),
+    `    ${ipv4Only ? 'meta nfproto ipv4 ' : ''}oifname { ${names} } masquerade`,
+    '  }',
+    '}',
+  ]);
+}
+
+/** As providers do against forged sources; its counter tells how many packets took the wrong way out. */
+function sourceFilter({ sourceFilter6 }: NodeSpec): string {
+  if (sourceFilter6 === undefined) return '';
+  const { interface: name, prefixes } = sourceFilter6;
+  return heredoc('nft -f -', [
+    'table ip6 backroute_lab_sources {',
+    '  chain prerouting {',
+    '    type filter hook prerouting priority -300;',
+    `    iifname "${name}" ip6 saddr != { ${prefixes.join(', ')}, fe80::/10, ::/128 } counter drop`,
     '  }',
     '}',
   ]);

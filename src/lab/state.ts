@@ -18,6 +18,7 @@ import { LabError } from './errors.js';
 import type { Failure } from './failures.js';
 import type { ProcessIdentity } from './processes.js';
 import type { TopologyName } from './topologies.js';
+import type { TopologyVariant } from './topology-variant.js';
 
 export const DEFAULT_STATE_DIR = '/run/backroute-lab';
 
@@ -25,6 +26,8 @@ export interface LabState {
   readonly version: 1;
   readonly name: string;
   readonly topology: TopologyName;
+  /** what is otherwise than the topology says */
+  readonly variant?: TopologyVariant;
   /** ISO 8601 */
   readonly createdAt: string;
   /** the process that built it */

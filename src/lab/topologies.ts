@@ -2,146 +2,36 @@
  * The lab's networks as data: nodes (each a network namespace), their interfaces, and the segments that join them.
  * plan.ts turns this into commands. Pure; knows no names of namespaces and makes nothing.
  */
-import { type LinkProfile, perfectLink } from './emulator.js';
+import {
+  client,
+  emulatedSegment,
+  gatewayLan,
+  type InterfaceSpec,
+  internet,
+  MAILBOX4,
+  type NodeSpec,
+  provider,
+  type Topology,
+  type TopologyName,
+  UPLINKS,
+  type UplinkSpec,
+} from './topology-parts.js';
 
-export type TopologyName = 'classic' | 'two-nic' | 'three-uplinks' | 'office';
-
-export interface InterfaceSpec {
-  readonly name: string;
-  /** interfaces of the same segment are joined: by a bridge of the switch, an emulated link, or a cable (veth) */
-  readonly segment: string;
-  /** `address/length` */
-  readonly addresses: readonly string[];
-}
-
-export interface NodeSpec {
-  readonly forwards: boolean;
-  readonly interfaces: readonly InterfaceSpec[];
-  /** addresses of the loopback device */
-  readonly loopback: readonly string[];
-  /** arguments of `ip route add` */
-  readonly routes: readonly string[];
-  /** interfaces behind which others appear under our address (nft masquerade, IPv4 and IPv6) */
-  readonly masqueradeOn: readonly string[];
-}
-
-/** One way out: gateway --segment--> router ==emulated link==> isp ----> internet. */
-export interface UplinkSpec {
-  readonly name: string;
-  /** nodes */
-  readonly router: string;
-  readonly isp: string;
-  /** the gateway's interface towards the router, and whether this uplink has it to itself */
-  readonly gatewayInterface: string;
-  readonly ownsInterface: boolean;
-  /** the router's addresses as next hop; IPv6 is link-local */
-  readonly gateway4: string;
-  readonly gateway6: string;
-  /** the provider's router beyond the emulated link: the natural target. Reached through the other uplinks too */
-  readonly upstream4: string;
-  readonly upstream6: string;
-  /** addresses inside the provider that no other uplink reaches */
-  readonly privateTarget4: string;
-  readonly privateTarget6: string;
-  /** where the provider's mail server is to listen, reached through the other uplinks too; null = it has none */
-  readonly smarthost4: string | null;
-  /** the emulated link; `out` is towards the provider */
-  readonly out: LinkProfile;
-  readonly in: LinkProfile;
-}
-
-export interface Topology {
-  readonly name: TopologyName;
-  readonly summary: string;
-  readonly nodes: Readonly<Record<string, NodeSpec>>;
-  /** segments that are bridges in the node `switch` */
-  readonly bridges: readonly string[];
-  readonly uplinks: readonly UplinkSpec[];
-}
-
-/** Where the world is: on the loopback of `internet`, reached through every provider. */
-export const SERVER4 = '198.51.100.10';
-export const SERVER6 = '2001:db8:ffff::10';
-/** Lab `office`: where the administrator's mailbox is to listen, beyond the providers. */
-export const MAILBOX4 = '198.51.100.25';
-const ANYCAST = ['1.1.1.1', '8.8.8.8', '9.9.9.9', '2606:4700:4700::1111', '2001:4860:4860::8888', '2620:fe::9'];
-
-export const CLIENT4 = '192.168.1.10';
-export const CLIENT6 = 'fd00:1::10';
-
-/** The segment of an uplink's emulated link. */
-export function emulatedSegment(uplink: string): string {
-  return `uplink ${uplink}`;
-}
-
-const UPLINKS = [
-  { name: 'fast', delayMs: 10 },
-  { name: 'backup', delayMs: 20 },
-  { name: 'third', delayMs: 30 },
-] as const;
-
-/**
- * What lies beyond a router: its WAN side, the provider, and the provider's leg in `internet`. `k` numbers the uplinks.
- * Every Ethernet end has a link-local address: without one a router cannot ask for its neighbours (RFC 4861, 4.3).
- */
-function provider(uplink: { name: string; delayMs: number }, k: number) {
-  const isp = `${uplink.name}-isp`;
-  const link = emulatedSegment(uplink.name);
-  const profile: LinkProfile = { ...perfectLink, delayMs: uplink.delayMs };
-  return {
-    routerWan: { name: 'wan0', segment: link, addresses: [`212.254.${k}.2/30`, `2001:db8:${k + 1}::2/64`] },
-    routerRoutes: [`default via 212.254.${k}.1 dev wan0`, `default via 2001:db8:${k + 1}::1 dev wan0`],
-    isp: {
-      forwards: true,
-      interfaces: [
-        { name: 'cust0', segment: link, addresses: [`212.254.${k}.1/30`, `2001:db8:${k + 1}::1/64`] },
-        { name: 'core0', segment: isp, addresses: [`203.0.113.${4 * k + 2}/30`, `2001:db8:f${k}::2/64`, 'fe80::2/64'] },
-      ],
-      loopback: [`100.64.${k}.1/32`, `2001:db8:c${k}::1/128`],
-      routes: [`default via 203.0.113.${4 * k + 1} dev core0`, `default via 2001:db8:f${k}::1 dev core0`],
-      masqueradeOn: [],
-    } satisfies NodeSpec,
-    internetLeg: { name: isp, segment: isp, addresses: [`203.0.113.${4 * k + 1}/30`, `2001:db8:f${k}::1/64`, 'fe80::1/64'] },
-    internetRoutes: [
-      `212.254.${k}.0/30 via 203.0.113.${4 * k + 2} dev ${isp}`,
-      `2001:db8:${k + 1}::/64 via 2001:db8:f${k}::2 dev ${isp}`,
-    ],
-    spec: {
-      name: uplink.name,
-      router: uplink.name,
-      isp,
-      upstream4: `212.254.${k}.1`,
-      upstream6: `2001:db8:${k + 1}::1`,
-      privateTarget4: `100.64.${k}.1`,
-      privateTarget6: `2001:db8:c${k}::1`,
-      smarthost4: null,
-      out: profile,
-      in: profile,
-    },
-  };
-}
-
-type Provider = ReturnType<typeof provider>;
-
-function internet(providers: readonly Provider[]): NodeSpec {
-  return {
-    forwards: true,
-    interfaces: providers.map((one) => one.internetLeg),
-    loopback: [SERVER4, SERVER6, ...ANYCAST].map((address) => `${address}/${address.includes(':') ? 128 : 32}`),
-    routes: providers.flatMap((one) => one.internetRoutes),
-    masqueradeOn: [],
-  };
-}
-
-const client: NodeSpec = {
-  forwards: false,
-  interfaces: [{ name: 'lan0', segment: 'lan', addresses: [`${CLIENT4}/24`, `${CLIENT6}/64`, 'fe80::10/64'] }],
-  loopback: [],
-  routes: ['default via 192.168.1.2 dev lan0', 'default via fe80::2 dev lan0'],
-  masqueradeOn: [],
-};
-
-const gatewayLan: InterfaceSpec = { name: 'lan0', segment: 'lan', addresses: ['192.168.1.2/24', 'fd00:1::2/64', 'fe80::2/64'] };
+export {
+  CLIENT4,
+  CLIENT6,
+  emulatedSegment,
+  type InterfaceSpec,
+  LAN4,
+  LAN6,
+  MAILBOX4,
+  type NodeSpec,
+  SERVER4,
+  SERVER6,
+  type Topology,
+  type TopologyName,
+  type UplinkSpec,
+} from './topology-parts.js';
 
 function classic(): Topology {
   const providers = UPLINKS.slice(0, 2).map(provider);
@@ -185,69 +75,169 @@ function classic(): Topology {
   };
 }
 
-function oneNicEach(name: TopologyName, count: number): Topology {
+/** The network between the gateway and the router of uplink number `k`: the addresses of both, with length. */
+type WanSegment = (k: number) => { readonly router: readonly string[]; readonly gateway: readonly string[] };
+
+const ownNetworks: WanSegment = (k) => ({
+  router: [`10.${k + 1}.0.1/24`, `fd00:a${k + 1}::1/64`, 'fe80::1/64'],
+  gateway: [`10.${k + 1}.0.2/24`, `fd00:a${k + 1}::2/64`, 'fe80::2/64'],
+});
+
+function oneNicEach(name: TopologyName, summary: string, count: number, segment: WanSegment = ownNetworks): Topology {
   const providers = UPLINKS.slice(0, count).map(provider);
   const nodes: Record<string, NodeSpec> = { client, internet: internet(providers) };
   const wans: InterfaceSpec[] = [];
   const uplinks = providers.map((one, k): UplinkSpec => {
     const wan = `wan${k + 1}`;
-    const net4 = `10.${k + 1}.0`;
-    const net6 = `fd00:a${k + 1}:`;
-    wans.push({ name: wan, segment: wan, addresses: [`${net4}.2/24`, `${net6}:2/64`, 'fe80::2/64'] });
+    const { router, gateway } = segment(k);
+    wans.push({ name: wan, segment: wan, addresses: gateway });
     nodes[one.spec.router] = {
       forwards: true,
-      interfaces: [{ name: 'lan0', segment: wan, addresses: [`${net4}.1/24`, `${net6}:1/64`, 'fe80::1/64'] }, one.routerWan],
+      interfaces: [{ name: 'lan0', segment: wan, addresses: router }, one.routerWan],
       loopback: [],
       routes: one.routerRoutes,
       masqueradeOn: ['wan0'],
     };
     nodes[one.spec.isp] = one.isp;
-    return { ...one.spec, gatewayInterface: wan, ownsInterface: true, gateway4: `${net4}.1`, gateway6: 'fe80::1' };
+    const gateway4 = withoutLength(router[0] ?? '');
+    return { ...one.spec, gatewayInterface: wan, ownsInterface: true, gateway4, gateway6: 'fe80::1' };
   });
   nodes.gateway = {
     forwards: true,
     interfaces: [gatewayLan, ...wans],
     loopback: [],
-    routes: ['default via 10.1.0.1 dev wan1 proto static', 'default via fe80::1 dev wan1 proto static'],
+    routes: [`default via ${uplinks[0]?.gateway4} dev wan1 proto static`, 'default via fe80::1 dev wan1 proto static'],
     masqueradeOn: wans.map((wan) => wan.name),
   };
-  const bridges = ['lan', ...wans.map((wan) => wan.name)];
-  return { name, summary: `a gateway with ${count} WAN interfaces, one per router; it does NAT itself`, nodes, bridges, uplinks };
+  return { name, summary, nodes, bridges: ['lan', ...wans.map((wan) => wan.name)], uplinks };
+}
+
+/** Two providers that delegate an IPv6 prefix each; nobody translates IPv6, and each takes its own prefix alone (BCP 38). */
+function prefixes(): Topology {
+  const delegated = (k: number, rest: string) => `2001:db8:1${k}00:${rest}`;
+  const { nodes, uplinks, ...two } = oneNicEach(
+    'prefixes',
+    'two-nic, and each provider routes an IPv6 prefix to the gateway; nobody translates IPv6',
+    2,
+    (k) => ({
+      router: [`10.${k + 1}.0.1/24`, `${delegated(k, 'ff::1')}/64`, 'fe80::1/64'],
+      gateway: [`10.${k + 1}.0.2/24`, `${delegated(k, 'ff::2')}/64`, 'fe80::2/64'],
+    }),
+  );
+  const changed = { ...nodes };
+  const uplinksWith = uplinks.map((uplink, k): UplinkSpec => {
+    const prefix = `${delegated(k, ':')}/56`;
+    const link = `2001:db8:${k + 1}::/64`;
+    change(changed, uplink.router, { routes: [`${prefix} via fe80::2 dev lan0`] }, { masqueradeFor: { ipv4Only: true } });
+    const sourceFilter6 = { interface: 'cust0', prefixes: [prefix, link] };
+    change(changed, uplink.isp, { routes: [`${prefix} via ${uplink.public6} dev cust0`] }, { sourceFilter6 });
+    change(changed, 'internet', { routes: [`${prefix} via 2001:db8:f${k}::2 dev ${uplink.isp}`] });
+    return { ...uplink, delegated6: { prefix, lan: `${delegated(k, '1::')}/64` } };
+  });
+  change(changed, 'gateway', {}, { masqueradeFor: { ipv4Only: true } });
+  return { ...two, nodes: changed, uplinks: uplinksWith };
+}
+
+/** The backup is a modem in the gateway itself, as PPP and LTE sticks are: no router, no Ethernet, a peer instead of a network. */
+function pointToPoint(): Topology {
+  const { nodes, uplinks, ...one } = oneNicEach(
+    'point-to-point',
+    'a gateway with a router on wan1 and a modem of its own, ppp0 (a TUN device); it does NAT itself',
+    1,
+  );
+  const providers = UPLINKS.slice(0, 2).map(provider);
+  const [, backup] = providers;
+  if (backup === undefined) throw new Error('there is no second provider');
+  const { isp, spec } = backup;
+  const [far4, far6] = [spec.upstream4, spec.upstream6];
+  const [near4, near6] = [spec.public4, spec.public6];
+  const segment = emulatedSegment(spec.name);
+  const near = { name: 'ppp0', segment, addresses: [`${near4} peer ${far4}/32`, `${near6}/64`, 'fe80::2/64'] };
+  const far = { name: 'cust0', segment, addresses: [`${far4} peer ${near4}/32`, `${far6}/64`, 'fe80::1/64'] };
+  const changed = {
+    ...nodes,
+    internet: internet(providers),
+    [spec.isp]: { ...isp, interfaces: isp.interfaces.map((leg) => (leg.name === far.name ? far : leg)) },
+  };
+  change(changed, 'gateway', { interfaces: [near], masqueradeOn: [near.name] });
+  const modem: UplinkSpec = {
+    ...spec,
+    router: spec.isp,
+    gatewayInterface: near.name,
+    ownsInterface: true,
+    pointToPoint: true,
+    gateway4: far4,
+    gateway6: 'fe80::1',
+  };
+  return { ...one, nodes: changed, uplinks: [...uplinks, modem] };
+}
+
+/** Both routers come from the same shop: 192.168.100.1 on either wire. (The link-local address is the same in all topologies.) */
+function sameGateway(): Topology {
+  return oneNicEach(
+    'same-gateway',
+    'two-nic, and both routers have the same address, 192.168.100.1 and fe80::1, each on its own interface',
+    2,
+    (k) => ({
+      router: ['192.168.100.1/24', `fd00:a${k + 1}::1/64`, 'fe80::1/64'],
+      gateway: [`192.168.100.${k + 2}/24`, `fd00:a${k + 1}::2/64`, 'fe80::2/64'],
+    }),
+  );
 }
 
 /** The classic network with addresses for mail servers. Who uses it starts the servers. */
 function office(): Topology {
   const { nodes, uplinks, ...classicOne } = classic();
-  const hosts = uplinks.map((uplink, k) => ({ uplink, smarthost4: `212.254.${k}.25`, core: `203.0.113.${4 * k + 2}` }));
-  const isps = hosts.map(({ uplink, smarthost4 }) => [
-    uplink.isp,
-    withMore(nodes[uplink.isp], { loopback: [`${smarthost4}/32`], routes: [] }),
-  ]);
-  const routes = hosts.map(({ uplink, smarthost4, core }) => `${smarthost4}/32 via ${core} dev ${uplink.isp}`);
+  const changed = { ...nodes };
+  const withSmarthosts = uplinks.map((uplink, k): UplinkSpec => {
+    const smarthost4 = `212.254.${k}.25`;
+    change(changed, uplink.isp, { loopback: [`${smarthost4}/32`] });
+    change(changed, 'internet', { routes: [`${smarthost4}/32 via 203.0.113.${4 * k + 2} dev ${uplink.isp}`] });
+    return { ...uplink, smarthost4 };
+  });
+  change(changed, 'internet', { loopback: [`${MAILBOX4}/32`] });
   return {
     ...classicOne,
     name: 'office',
     summary: 'the classic network, with addresses for a mail server at each provider and a mailbox beyond',
-    nodes: {
-      ...nodes,
-      ...Object.fromEntries(isps),
-      internet: withMore(nodes.internet, { loopback: [`${MAILBOX4}/32`], routes }),
-    },
-    uplinks: hosts.map(({ uplink, smarthost4 }) => ({ ...uplink, smarthost4 })),
+    nodes: changed,
+    uplinks: withSmarthosts,
   };
 }
 
-function withMore(node: NodeSpec | undefined, more: Pick<NodeSpec, 'loopback' | 'routes'>): NodeSpec {
-  if (node === undefined) throw new Error('no such node');
-  return { ...node, loopback: [...node.loopback, ...more.loopback], routes: [...node.routes, ...more.routes] };
+type Lists = Partial<Pick<NodeSpec, 'interfaces' | 'loopback' | 'routes' | 'masqueradeOn'>>;
+
+/** Gives a node more of what it has lists of, and other `settings`. */
+function change(nodes: Record<string, NodeSpec>, name: string, more: Lists, settings: Partial<NodeSpec> = {}): void {
+  const node = nodes[name];
+  if (node === undefined) throw new Error(`no node ${name}`);
+  nodes[name] = {
+    ...node,
+    interfaces: [...node.interfaces, ...(more.interfaces ?? [])],
+    loopback: [...node.loopback, ...(more.loopback ?? [])],
+    routes: [...node.routes, ...(more.routes ?? [])],
+    masqueradeOn: [...node.masqueradeOn, ...(more.masqueradeOn ?? [])],
+    ...settings,
+  };
+}
+
+function withoutLength(address: string): string {
+  return address.replace(/\/.*$/, '');
+}
+
+function natItself(count: number): string {
+  return `a gateway with ${count} WAN interfaces, one per router; it does NAT itself`;
 }
 
 /** The networks that can be built, by name. */
 export const topologies: Readonly<Record<TopologyName, Topology>> = {
   classic: classic(),
-  'two-nic': oneNicEach('two-nic', 2),
-  'three-uplinks': oneNicEach('three-uplinks', 3),
+  'two-nic': oneNicEach('two-nic', natItself(2), 2),
+  'three-uplinks': oneNicEach('three-uplinks', natItself(3), 3),
   office: office(),
+  prefixes: prefixes(),
+  'point-to-point': pointToPoint(),
+  'same-gateway': sameGateway(),
 };
 
 export function isTopologyName(name: string): name is TopologyName {

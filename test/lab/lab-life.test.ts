@@ -56,8 +56,10 @@ for (const topology of Object.keys(topologies) as TopologyName[]) {
       assert.deepEqual(await devicesHere(), before, 'no device of the lab is ever outside its namespaces');
       lab.etcFile('client', 'hosts', '127.0.0.1 localhost\n192.0.2.7 only-here\n');
       assert.match((await lab.exec('client', ['cat', '/etc/hosts'])).stdout, /only-here/);
-      const meters = [await lab.meter({ family: 4 }), await lab.meter({ family: 6 })];
-      for (const meter of meters) {
+      // Where nobody translates IPv6 the LAN's own addresses lead nowhere (lab-topologies.test.ts shows what does).
+      const families = lab.uplinks.some((uplink) => uplink.delegated6 !== null) ? ([4] as const) : ([4, 6] as const);
+      for (const family of families) {
+        const meter = await lab.meter({ family });
         assert.ok(await until(async () => (await meter.stats()).received >= 20, 5000), 'packets come back');
         assert.equal((await meter.stop()).lost, 0);
       }

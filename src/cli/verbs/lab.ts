@@ -22,7 +22,7 @@ export function addLab(program: Command, io: Io, done: (exitCode: number) => voi
     });
   select(lab.command('up'))
     .description('build a lab that stays until `lab down`')
-    .argument('[topology]', 'classic, two-nic, three-uplinks or office', 'classic')
+    .argument('[topology]', 'classic, two-nic, three-uplinks, office, prefixes, point-to-point or same-gateway', 'classic')
     .option('--link <options...>', 'options of an emulated link, as fast:delay=30ms,loss=1%', [])
     .action(async (topology: string, options: { name?: string; stateDir?: string; link: string[] }) => {
       await act(async (commands) => {

@@ -59,7 +59,7 @@ test('without a lab every verb says how to get one', async () => {
 
 test('an unknown topology is answered with the known ones', async () => {
   const error = await refusal(labUp({ topology: 'clasic', stateDir }, discard));
-  assert.equal(error.remedy, 'there are: classic, two-nic, three-uplinks, office');
+  assert.equal(error.remedy, 'there are: classic, two-nic, three-uplinks, office, prefixes, point-to-point, same-gateway');
 });
 
 test('unknown uplinks and failures, missing numbers, and a cut that the topology has not', async () => {
