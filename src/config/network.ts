@@ -42,7 +42,7 @@ function readNetwork(text: string, wanted: string, examples: string): Read<Netwo
   if (!isIPv4(bare) && !isIPv6(bare)) {
     const host = readHost(bare);
     if (host.ok) return bad(wanted, examples, 'A name may get other addresses at any time: write the addresses.');
-    return bad(`${wanted}: ${host.message}`, host.allowed === null ? null : examples, host.hint);
+    return host.message.startsWith('looks like') && !text.includes('//') ? host : bad(wanted, examples);
   }
   const family: Family = isIPv4(bare) ? 4 : 6;
   const full = family === 4 ? 32 : 128;
@@ -59,6 +59,8 @@ function readNetwork(text: string, wanted: string, examples: string): Read<Netwo
     const hint = `Did you mean ${start}/${length}, or ${address}/${full} for this address alone?`;
     return bad('this is no network: there are bits set behind its length', null, hint);
   }
+  const mapped = /^::ffff:([0-9.]+)$/.exec(address)?.[1];
+  if (mapped !== undefined) return bad('an IPv4 address in IPv6 clothes is not wanted', null, `Did you mean ${mapped}?`);
   if (isLinkLocal(address) || inNetwork(address, '169.254.0.0', 16))
     return bad('this is link-local: it leaves by no uplink', examples);
   if (inNetwork(address, '127.0.0.0', 8) || address === '::1') return bad('this is the machine itself', examples);

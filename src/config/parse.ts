@@ -228,6 +228,8 @@ const SECRET_KEYS: Readonly<Record<string, 'password' | 'token'>> = {
 /** Keys that only an uplink has: each has its own. */
 const OWN_KEYS: readonly string[] = ['gateway', 'gateway6', 'interface', 'tier', 'weight', 'metered', 'prefix'];
 
+const TOP_KEYS = Object.keys(fileSchema._zod.def.shape);
+
 /** What people call a mark of the firewall. */
 const MARK_KEY = /^(fw|ct|conn)?-?marks?$/i;
 
@@ -250,6 +252,8 @@ function unknownKey(key: string, path: Path, known: readonly string[]): Complain
       'Marks are made from mark-mask under kernel: the number of the uplink in its low six bits, and its top bit for probes. Choose the bits there.',
     );
   }
+  if (path[0] === 'uplinks' && key === 'table')
+    return complaint('an uplink has no table of its own choice', null, 'Tables are counted from table-base under kernel:.');
   const meant = nearest(key, known);
   if (meant !== null) return complaint('this key is unknown', allowed, `Did you mean ${meant}?`);
   if (path.length === 0 && ['targets', 'probe', 'fail-after', 'recover-after', 'hold-down', 'degraded', 'quorum'].includes(key)) {
@@ -257,6 +261,10 @@ function unknownKey(key: string, path: Path, known: readonly string[]): Complain
   }
   if ((path.length === 0 || path[0] === 'defaults') && OWN_KEYS.includes(key))
     return complaint('every uplink has its own', allowed, `Write ${key}: in the uplink.`);
+  if (path.length > 0 && TOP_KEYS.includes(key))
+    return complaint('this key is unknown', allowed, 'It belongs at the top of the file.');
+  if (home !== undefined && TOP_KEYS.includes(home))
+    return complaint('this key is unknown', allowed, `It belongs under ${home}: at the top of the file.`);
   if (key === '<<')
     return complaint('merging mappings by << is not supported', allowed, 'What serves all uplinks belongs under defaults:.');
   return complaint('this key is unknown', allowed);

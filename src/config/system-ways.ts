@@ -22,8 +22,6 @@ export function checkWays(config: Config, ways: Ways, said: (path: Path) => bool
   for (const uplink of uplinks) {
     const shared = beside(uplink);
     if (uplink.metered === null || uplink.metered.capBytes === null || shared === null) continue;
-    // Where both name the interface the file alone has been refused.
-    if (uplink.interface !== null && uplink.interface === shared.other.interface) continue;
     report(['uplinks', uplink.name, 'metered', 'cap'], null, sharedCounters(shared.other.name, shared.device));
   }
   if (masquerade || connections === null) return;

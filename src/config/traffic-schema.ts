@@ -8,6 +8,7 @@ import { leaf, list, mapping, named, offOr, optional, textOr } from './leaf.js';
 import { network, PORT_PATTERN, ports, prefix } from './network.js';
 import {
   type Bounds,
+  bad,
   CLOCK_PATTERN,
   clock,
   DAYS_PATTERN,
@@ -70,6 +71,12 @@ export const uplinkPrefix = leaf(prefixOrAuto, {
 
 export const lanPrefix = leaf(
   (text) => {
+    if (text === 'auto')
+      return bad(
+        'the LAN has a prefix of its own, that stays',
+        'such as fd00:1::/64',
+        'The word auto is for prefix: of an uplink.',
+      );
     const read = prefix(text);
     return read.ok ? good(`${read.value.address}/${read.value.length}`) : read;
   },

@@ -169,7 +169,8 @@ export function wholeDays(bounds: Bounds): Reader<number> {
   return (text) => {
     if (new RegExp(DAYS_PATTERN).test(text)) return within(Number.parseInt(text, 10), bounds, (days) => `${days}d`);
     const time = duration({ min: 0, max: Number.MAX_SAFE_INTEGER, why: '' })(text);
-    const days = time.ok ? time.value / (UNIT_MS.d ?? Number.NaN) : Number.NaN;
+    const weeks = /^([0-9]{1,3})w$/.exec(text)?.[1];
+    const days = weeks !== undefined ? 7 * Number(weeks) : time.ok ? time.value / (UNIT_MS.d ?? Number.NaN) : Number.NaN;
     const alone = /^[0-9]{1,4}$/.test(text) ? `Did you mean ${text}d?` : null;
     return bad(
       'whole days are wanted',

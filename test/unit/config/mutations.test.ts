@@ -25,10 +25,22 @@ uplinks:
     hold-down: {factor: 2, max: 10m, decay: 10m}
     degraded: {loss: 20%, loss-clear: 10%, latency: off, jitter: 50ms, policy: keep}
     quorum: 2
+    tier: 1
+    weight: 3
+    prefix: auto
+  second: {gateway: auto, gateway6: auto, interface: wan2, tier: 1, prefix: "2001:db8:5::/64"}
   backup:
     gateway: backup.example.net
     targets: *targets
     degraded: off
+    metered: {probe-budget: 50MB, cap: 20GB, starts-on: 1, at-cap: disable}
+masquerade: true
+lan-prefix: fd00:1::/64
+connections: {failover: end, failback: drain, drain: 10m, move-udp: [500, 5060], inbound: same}
+via:
+  voip: {from: 192.168.1.32/28, to: 203.0.113.0/24, port: udp/5060-5070, uplink: backup, fallback: block}
+drill: {every: 7d, at: "04:30", uplinks: [backup], traffic: some, for: 60s}
+router-advertisements: watch
 log: /var/log/backroute/changes.log
 on-stop: keep
 socket: {group: adm, mode: "0660"}
@@ -43,15 +55,16 @@ notify:
 mail-relay:
   smarthosts:
     fast: "[smtp.example.net]:587"
+    second: smtp.example.com
     backup: {host: smtp.example.org, user: me, password-env: PASSWORD}
 follow:
   exim:
-    copies: {fast: [/etc/a -> /etc/b], backup: [{from: /etc/c, to: /etc/b}]}
+    copies: {fast: [/etc/a -> /etc/b], second: [/etc/d -> /etc/b], backup: [{from: /etc/c, to: /etc/b}]}
     check: [/usr/sbin/exim4, -bV]
     reload: service exim4 reload
 resolver:
   dnsmasq: {servers-file: /etc/s}
-  servers: {fast: [192.0.2.53], backup: [192.0.2.54]}
+  servers: {fast: [192.0.2.53], second: [192.0.2.55], backup: [192.0.2.54]}
 hooks: {directory: /etc/backroute/hooks.d, commands: [[/bin/true, x]], timeout: 30s}
 `;
 
@@ -87,6 +100,11 @@ const SPICE = [
   '@',
   '-1',
   '5',
+  '0.0.0.0/0',
+  '::/0',
+  'fd00::1/64',
+  '1e9',
+  '9'.repeat(30),
   'null',
   '~',
   '<<',
