@@ -5,7 +5,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { probeMark } from '../../src/core/config.js';
-import type { Family } from '../../src/core/model.js';
 import { missingRequirement } from '../../src/lab/requirements.js';
 import { CLIENT4, CLIENT6, SERVER4, SERVER6 } from '../../src/lab/topologies.js';
 import { FAMILIES, FlowLab, NUMBERS } from '../support/flow-lab.js';
@@ -21,7 +20,6 @@ const SEEN = {
 const WAN2 = { 4: '10.2.0.2', 6: 'fd00:a2::2' } as const;
 const IP = { 4: 'ip', 6: 'ip6' } as const;
 const PORT = 7000;
-const bracketed = (address: string): string => (address.includes(':') ? `[${address}]` : address);
 
 describe('flows of a gateway with two interfaces', { skip: missingRequirement()?.message ?? false }, () => {
   let bench: FlowLab;
@@ -91,14 +89,8 @@ describe('flows of a gateway with two interfaces', { skip: missingRequirement()?
         port += 1;
         await bench.prefer('fast');
         await (server === 'this machine' ? gateway : client).listen(port);
-        await forwardPort(bench, 'backup', family, port, WAN2[family]);
-        if (server !== 'this machine') {
-          await bench.nft(
-            'add table inet theirs',
-            'add chain inet theirs forwards { type nat hook prerouting priority -100; }',
-            `add rule inet theirs forwards iifname wan2 meta nfproto ipv${family} tcp dport ${port} dnat ${IP[family]} to ${bracketed(CLIENT[family])}`,
-          );
-        }
+        await bench.forwardPort('backup', family, port, WAN2[family]);
+        if (server !== 'this machine') await bench.forwardPortOn('wan2', family, port, CLIENT[family]);
         await bench.write({ flows: bench.flows() });
         const byWan1 = await bench.watch('out', `oifname wan1 tcp sport ${port}`);
         const open = await internet.open(SEEN.backup[family], port);
@@ -180,13 +172,3 @@ describe('flows of a gateway with two interfaces', { skip: missingRequirement()?
     assert.equal(await sent(), 1);
   });
 });
-
-/** The router of an uplink passes a port of its outer address on to the gateway, as people make it do. */
-async function forwardPort(bench: FlowLab, uplink: string, family: Family, port: number, to: string): Promise<void> {
-  const commands = [
-    'add table inet forwards',
-    'add chain inet forwards in { type nat hook prerouting priority -100; }',
-    `add rule inet forwards in iifname wan0 meta nfproto ipv${family} tcp dport ${port} dnat ${IP[family]} to ${bracketed(to)}`,
-  ];
-  await bench.lab.exec(bench.lab.uplink(uplink).router, ['nft', commands.join('; ')]);
-}

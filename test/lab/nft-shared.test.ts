@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Family } from '../../src/core/model.js';
 import { missingRequirement } from '../../src/lab/requirements.js';
-import { SERVER4, SERVER6 } from '../../src/lab/topologies.js';
+import { CLIENT4, CLIENT6, SERVER4, SERVER6 } from '../../src/lab/topologies.js';
 import { FAMILIES, FlowLab } from '../support/flow-lab.js';
 import { Talker } from '../support/talker.js';
 
@@ -15,6 +15,9 @@ const SEEN = {
   fast: { 4: '212.254.0.2', 6: '2001:db8:1::2' },
   backup: { 4: '212.254.1.2', 6: '2001:db8:2::2' },
 } as const;
+const CLIENT = { 4: CLIENT4, 6: CLIENT6 } as const;
+/** The world's own address on the way to the backup's provider. */
+const CALLER = { 4: '203.0.113.5', 6: '2001:db8:f1::1' } as const;
 const GATEWAY = { 4: '192.168.1.2', 6: 'fd00:1::2' } as const;
 const IP = { 4: 'ip', 6: 'ip6' } as const;
 
@@ -65,22 +68,21 @@ describe('flows of a one-armed gateway that masquerades', { skip: missingRequire
       });
     }
 
-    test(`IPv${family}: who comes in by the backup's router is answered by it, while the other is active`, async () => {
-      port += 1;
-      await gateway.listen(port);
-      const { router } = bench.lab.uplink('backup');
-      const to = family === 4 ? GATEWAY[4] : `[${GATEWAY[6]}]`;
-      await bench.lab.exec(router, [
-        'nft',
-        `add table inet forwards; add chain inet forwards in { type nat hook prerouting priority -100; }; add rule inet forwards in iifname wan0 meta nfproto ipv${family} tcp dport ${port} dnat ${IP[family]} to ${to}`,
-      ]);
-      await bench.write(whole());
-      await bench.prefer('fast');
-      const open = await internet.open(SEEN.backup[family], port);
-      assert.match(await open.say('hello'), / hello$/);
-      await bench.write({ ...whole(), flows: bench.flows({ inbound: false }) });
-      assert.equal((await internet.open(SEEN.backup[family], port)).opened, 'silence');
-    });
+    for (const server of ['a server of the LAN', 'this machine'] as const) {
+      test(`IPv${family}: who comes in by the backup's router for ${server} is answered by it, while the other is active`, async () => {
+        port += 1;
+        await (server === 'this machine' ? gateway : client).listen(port);
+        await bench.forwardPort('backup', family, port, GATEWAY[family]);
+        if (server !== 'this machine') await bench.forwardPortOn('lan0', family, port, CLIENT[family]);
+        await bench.write(whole());
+        await bench.prefer('fast');
+        const open = await internet.open(SEEN.backup[family], port);
+        // Masquerade is for what leaves by a router: the server sees who asks.
+        assert.equal(await open.say('hello'), `${CALLER[family]} hello`);
+        await bench.write({ ...whole(), flows: bench.flows({ inbound: false }) });
+        assert.equal((await internet.open(SEEN.backup[family], port)).opened, 'silence');
+      });
+    }
 
     test(`IPv${family}: what is bound for the LAN stays there, also where no router is known by its MAC`, async () => {
       const ways = bench.flows().ways.map((way) => ({ ...way, mac: null }));

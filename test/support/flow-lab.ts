@@ -92,6 +92,16 @@ export class FlowLab {
     await this.lab.exec('gateway', ['nft', '-j', ...argumentsOf(nftTransaction('by hand', whole))]);
   }
 
+  /** The router of an uplink passes a port of its outer address on, as people make it do. */
+  async forwardPort(uplink: string, family: Family, port: number, to: string): Promise<void> {
+    await this.lab.exec(this.lab.uplink(uplink).router, ['nft', portForward('wan0', family, port, to)]);
+  }
+
+  /** The gateway, in a table of somebody else's, passes a port on that comes in there. */
+  async forwardPortOn(device: string, family: Family, port: number, to: string): Promise<void> {
+    await this.nft(portForward(device, family, port, to));
+  }
+
   /** Begins to count the packets that leave the gateway, or go through it, and match. @returns how to ask for their number */
   async watch(where: 'out' | 'through', matches: string): Promise<() => Promise<number>> {
     const name = `watch${this.#watches++}`;
@@ -104,4 +114,13 @@ export class FlowLab {
       return found.packets;
     };
   }
+}
+
+function portForward(device: string, family: Family, port: number, to: string): string {
+  const how = family === 4 ? `ip to ${to}` : `ip6 to [${to}]`;
+  return [
+    'add table inet forwards',
+    'add chain inet forwards in { type nat hook prerouting priority -100; }',
+    `add rule inet forwards in iifname ${device} meta nfproto ipv${family} tcp dport ${port} dnat ${how}`,
+  ].join('; ');
 }
