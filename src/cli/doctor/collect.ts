@@ -1,23 +1,29 @@
 /** Gathers the doctor's facts from the machine: kernel, /proc, nft, the config. Judges nothing and changes nothing. */
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig } from '../../config/load.js';
 import { formatProblem } from '../../config/problem.js';
 import { checkAgainstSystem } from '../../config/system.js';
+import { AutoGateway } from '../../core/auto-gateway.js';
 import { type Config, type KernelNumbers, MAX_UPLINKS, tableOf } from '../../core/config.js';
-import type { Kernel, KernelState } from '../../core/kernel.js';
-import type { Family } from '../../core/model.js';
+import type { UplinkHint } from '../../core/hint.js';
+import type { Kernel, KernelState, LinkState } from '../../core/kernel.js';
+import type { SavedState } from '../../core/messages.js';
+import { type Family, pathKey } from '../../core/model.js';
 import { sysctlKeys } from '../../core/plan-sysctls.js';
-import { placeGateway } from '../../core/topology.js';
+import { linkNamed, placeGateway } from '../../core/topology.js';
 import { LOCK_FILE, loadState } from '../../history/state-store.js';
 import { RtnlKernel } from '../../kernel/kernel.js';
+import { hintsDirectory, LeaseWatcher } from '../../kernel/lease/lease-watcher.js';
 import { lockHolder } from '../../kernel/lock.js';
 import { readProtocolNames } from '../../kernel/names.js';
 import { answersOnSocket } from '../client.js';
 import { isInstalled } from '../installed.js';
 import { type Places, socketPath } from '../places.js';
-import type { Facts, PathFact, ProcessFact, ProgramFact, RulesetFact } from './facts.js';
+import type { AutoFact, Facts, PathFact, ProcessFact, ProgramFact, RulesetFact } from './facts.js';
+import { FLOW_SYSCTLS } from './flow-findings.js';
+import { gatewaySysctls } from './gateway-findings.js';
 import { askTargets, resolveHost } from './probe-targets.js';
 import { readRuleset } from './ruleset.js';
 
@@ -37,6 +43,8 @@ const ROUTE_MAKERS = [
 ];
 const FULL_NAMES: Readonly<Record<string, string>> = { 'systemd-network': 'systemd-networkd' };
 const NFT_MS = 10_000;
+/** packaging/dhcp/hint, where its hooks look for it. */
+const HINT_PROGRAM = '/usr/lib/backroute/hint';
 
 /** @throws KernelError when the kernel cannot be read */
 export async function collectFacts(places: Places): Promise<Facts> {
@@ -47,9 +55,10 @@ export async function collectFacts(places: Places): Promise<Facts> {
   try {
     const addresses = config === null ? new Map<string, readonly string[]>() : await gatewayNames(config);
     const first = await snapshot(kernel, config, [], tools.nft);
-    const paths = config === null ? [] : placePaths(config, first, addresses);
-    const state = await snapshot(kernel, config, [...new Set(paths.map((path) => path.interface))], tools.nft);
     const { saved } = await loadState(places.stateDir, { putAside: false });
+    const autos = config === null ? [] : findAutos(config, first, saved, await readHints(places, first, config));
+    const paths = config === null ? [] : placePaths(config, first, addresses, autos);
+    const state = await snapshot(kernel, config, [...new Set(paths.map((path) => path.interface))], tools.nft);
     const process = processFact('self', globalThis.process.pid, globalThis.process.getegid?.() ?? 0);
     return {
       config,
@@ -62,6 +71,8 @@ export async function collectFacts(places: Places): Promise<Facts> {
         : [],
       kernel: state,
       paths,
+      autos,
+      hintHook: existsSync(HINT_PROGRAM),
       process,
       daemon: await findDaemon(places),
       tools,
@@ -80,7 +91,7 @@ function snapshot(kernel: Kernel, config: Config | null, interfaces: readonly st
   const tablesOf = (numbers: KernelNumbers): number[] => Array.from({ length: MAX_UPLINKS }, (_, slot) => tableOf(numbers, slot));
   return kernel.snapshot({
     tables: config === null ? [] : tablesOf(config.kernel),
-    sysctls: [...sysctlKeys(interfaces), ...FORWARDING],
+    sysctls: [...sysctlKeys(interfaces), ...FORWARDING, ...FLOW_SYSCTLS, ...gatewaySysctls(interfaces)],
     nft,
   });
 }
@@ -97,11 +108,62 @@ async function gatewayNames(config: Config): Promise<Map<string, readonly string
   return merged;
 }
 
-function placePaths(config: Config, state: KernelState, addresses: ReadonlyMap<string, readonly string[]>): PathFact[] {
+/** What DHCP clients and their hooks say just now. */
+async function readHints(places: Places, state: KernelState, config: Config): Promise<UplinkHint[]> {
+  const hints: UplinkHint[] = [];
+  if (!config.uplinks.some((uplink) => uplink.gateways.some(({ host }) => host.kind === 'auto'))) return hints;
+  const watcher = new LeaseWatcher({
+    hintsDir: hintsDirectory(places.runDir),
+    interfaceName: (ifindex) => state.links.find((link) => link.index === ifindex)?.name ?? null,
+    onProblem: () => undefined,
+  });
+  try {
+    await watcher.start((hint) => hints.push(hint));
+  } finally {
+    watcher.close();
+  }
+  return hints;
+}
+
+type FoundAuto = AutoFact & { readonly gateway: string | null };
+
+/** As the engine finds them. */
+function findAutos(config: Config, state: KernelState, saved: SavedState | null, hints: readonly UplinkHint[]): FoundAuto[] {
+  return config.uplinks.flatMap((uplink) =>
+    uplink.gateways.flatMap(({ family, host }) => {
+      if (host.kind !== 'auto' || uplink.interface === null) return [];
+      const link = linkNamed(state, uplink.interface);
+      const auto = new AutoGateway(family, saved?.gateways?.[pathKey(uplink.name, family)] ?? null);
+      const said = hints.filter((hint) => hint.family === family && link !== null && isNameOf(link, hint.interface));
+      for (const hint of said) auto.hear(hint);
+      const displaced = saved?.restore.routes ?? [];
+      if (link !== null) auto.see({ state, link, ownProtocol: config.kernel.protocol, displaced });
+      const { address = null, source = null } = auto.current ?? {};
+      const hinted = said.some((hint) => hint.gateway !== null);
+      return [{ uplink: uplink.name, family, interface: link?.name ?? uplink.interface, source, hinted, gateway: address }];
+    }),
+  );
+}
+
+function isNameOf(link: LinkState, name: string): boolean {
+  return link.name === name || link.altNames?.includes(name) === true;
+}
+
+function placePaths(
+  config: Config,
+  state: KernelState,
+  addresses: ReadonlyMap<string, readonly string[]>,
+  autos: readonly FoundAuto[],
+): PathFact[] {
   const found = config.uplinks.flatMap((uplink) => {
     let hint: string | null = null;
     return uplink.gateways.flatMap(({ family, host }) => {
-      if (host.kind === 'auto') return [];
+      if (host.kind === 'auto') {
+        const auto = autos.find((one) => one.uplink === uplink.name && one.family === family);
+        if (auto === undefined || linkNamed(state, auto.interface) === null) return [];
+        hint = auto.interface;
+        return [{ uplink: uplink.name, family, gateway: auto.gateway, interface: auto.interface }];
+      }
       const gateway = host.kind === 'address' ? host.address : addresses.get(host.name)?.find((address) => isOf(address, family));
       if (gateway === undefined) return [];
       const { link } = placeGateway(state, { family, gateway, wanted: uplink.interface, lastKnown: null, hint });

@@ -12,6 +12,10 @@ export interface Facts {
   readonly kernel: KernelState;
   /** each uplink's gateways where they are found on this machine */
   readonly paths: readonly PathFact[];
+  /** each `gateway: auto` of an uplink with an interface */
+  readonly autos: readonly AutoFact[];
+  /** the program by which hooks of DHCP clients leave hints is installed */
+  readonly hintHook: boolean;
   readonly process: ProcessFact;
   /** null = none runs */
   readonly daemon: ProcessFact | null;
@@ -30,10 +34,21 @@ export interface Facts {
 export interface PathFact {
   readonly uplink: string;
   readonly family: Family;
-  readonly gateway: string;
+  /** null = not known yet, or none is needed: `gateway: auto` */
+  readonly gateway: string | null;
   readonly interface: string;
   /** another uplink of this family has the same interface: one-armed */
   readonly shared: boolean;
+}
+
+export interface AutoFact {
+  readonly uplink: string;
+  readonly family: Family;
+  readonly interface: string;
+  /** who names the gateway, as core/auto-gateway.ts says it; null = nobody */
+  readonly source: string | null;
+  /** a lease file or a hook speaks of this interface and family */
+  readonly hinted: boolean;
 }
 
 export interface ProcessFact {
@@ -56,6 +71,17 @@ export interface RulesetFact {
     readonly except: readonly string[];
   }[];
   readonly flowtables: readonly string[];
+  /** statements of others that set a mark to a number */
+  readonly marks: readonly {
+    /** `ip mangle PREROUTING`, as nft takes it */
+    readonly chain: string;
+    /** the packet's, or the connection's */
+    readonly of: 'meta' | 'ct';
+    /** bits that are set, 32 bits unsigned */
+    readonly bits: number;
+    /** bits that may be another value afterwards */
+    readonly written: number;
+  }[];
 }
 
 /** A target asked through one uplink with that uplink's mark. */

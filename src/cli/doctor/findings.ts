@@ -1,9 +1,11 @@
 /**
- * Facts to findings: what would hurt, why, and the exact remedy. Pure; each check stands alone. Route checks are in
- * route-findings.ts.
+ * Facts to findings: what would hurt, why, and the exact remedy. Pure; each check stands alone. Those of routes, of open
+ * connections and of `gateway: auto` have files of their own.
  */
-import type { Family } from '../../core/model.js';
-import type { Facts, Finding, PathFact, ProcessFact } from './facts.js';
+import type { Facts, Finding, ProcessFact } from './facts.js';
+import { finding, ownInterfaces, sharedInterfaces, sysctlFinding, whenDaemonSets } from './finding.js';
+import { flowFindings } from './flow-findings.js';
+import { gatewayFindings } from './gateway-findings.js';
 import { routeFindings } from './route-findings.js';
 
 type Check = (facts: Facts) => Finding[];
@@ -20,7 +22,8 @@ export function diagnose(facts: Facts): Finding[] {
     ndRedirects,
     reversePath,
     nat,
-    flowtables,
+    flowFindings,
+    gatewayFindings,
     routeFindings,
     targets,
   ];
@@ -129,12 +132,7 @@ function redirects(facts: Facts): Finding[] {
 
 function ndRedirects(facts: Facts): Finding[] {
   const names = sharedInterfaces(facts, 6);
-  if (names.length === 0) return [];
-  if (!facts.tools.nft) {
-    const why = 'IPv6 has no sysctl against sending redirects: the daemon drops them with nftables';
-    return [finding('nft-missing', 'problem', 'nft is not installed', why, 'apt-get install nftables')];
-  }
-  if (facts.kernel.nft === null || facts.kernel.nft.fingerprint !== 'absent') return [];
+  if (names.length === 0 || !facts.tools.nft || facts.kernel.nft?.fingerprint !== 'absent') return [];
   const why = 'IPv6 clients learn to go to a router directly and stay there when it is dead';
   const remedy = facts.daemon === null ? 'the daemon sets it when it starts' : 'look for why in: backroute events';
   return [
@@ -143,40 +141,31 @@ function ndRedirects(facts: Facts): Finding[] {
 }
 
 function reversePath(facts: Facts): Finding[] {
-  const owned = new Set(facts.paths.filter((path) => path.family === 4 && !path.shared).map((path) => path.interface));
   const strict = (name: string): boolean => {
     const values = ['all', name].map((where) => Number(facts.kernel.sysctls[`net/ipv4/conf/${where}/rp_filter`] ?? 0));
     return Math.max(...values) === 1;
   };
-  return [...owned].filter(strict).map((name) => {
-    const why = 'answers to probes of the uplink that is not active are dropped: it looks dead';
-    return sysctlFinding('rp-filter', whenDaemonSets(facts), `${name} filters strictly by reverse path`, why, [
-      [`net/ipv4/conf/${name}/rp_filter`, '2'],
-    ]);
-  });
+  return ownInterfaces(facts, 4)
+    .filter(strict)
+    .map((name) => {
+      const why =
+        'answers by the uplink that is not active are dropped: to its probes, so that it looks dead, and to connections that finish there';
+      return sysctlFinding('rp-filter', whenDaemonSets(facts), `${name} filters strictly by reverse path`, why, [
+        [`net/ipv4/conf/${name}/rp_filter`, '2'],
+      ]);
+    });
 }
 
 /** With one NIC the routers do the NAT; with one NIC per uplink nobody else can. */
 function nat(facts: Facts): Finding[] {
   const { ruleset, legacyNat } = facts;
-  const owned = [...new Set(facts.paths.filter((path) => path.family === 4 && !path.shared).map((path) => path.interface))];
-  if (owned.length < 2) return [];
+  const owned = ownInterfaces(facts, 4);
+  if (owned.length < 2 || facts.config?.masquerade === true) return [];
   if (legacyNat) {
     const why = 'its rules cannot be seen from here; each uplink needs a MASQUERADE of its own';
     return [finding('nat-legacy', 'advice', 'this machine uses the old iptables', why, 'iptables-legacy -t nat -S POSTROUTING')];
   }
-  if (ruleset === null) {
-    if (facts.tools.nft) return [];
-    return [
-      finding(
-        'nft-missing',
-        'advice',
-        'nft is not installed',
-        'it cannot be told whether NAT is set up',
-        'apt-get install nftables',
-      ),
-    ];
-  }
+  if (ruleset === null) return [];
   const covers = (name: string): boolean =>
     ruleset.nat.some(
       ({ family, interfaces, except }) => family !== 'ip6' && (interfaces?.includes(name) ?? true) && !except.includes(name),
@@ -187,15 +176,9 @@ function nat(facts: Facts): Finding[] {
       const why =
         'clients with private addresses get no answers through it unless its router does the NAT: after a failover they are cut off';
       const rule = `nft 'add table ip nat; add chain ip nat postrouting { type nat hook postrouting priority srcnat; }; add rule ip nat postrouting oifname "${name}" masquerade'`;
-      return finding('nat-missing', 'problem', `nothing masquerades what leaves by ${name}`, why, rule);
+      const remedy = `masquerade: true in the config, or by hand: ${rule}`;
+      return finding('nat-missing', 'problem', `nothing masquerades what leaves by ${name}`, why, remedy);
     });
-}
-
-function flowtables({ ruleset }: Facts): Finding[] {
-  return (ruleset?.flowtables ?? []).map((name) => {
-    const why = 'open connections bypass rules and routes: after a switch they go on through the dead uplink';
-    return finding('flowtable', 'advice', `nftables offloads flows (flowtable ${name})`, why, `nft delete flowtable ${name}`);
-  });
 }
 
 /** Only where the uplink itself works is a silent target the target's fault. */
@@ -203,10 +186,14 @@ function targets({ targets: asked, paths }: Facts): Finding[] {
   const found: Finding[] = [];
   for (const fact of asked) {
     const path = paths.find(({ uplink, family }) => uplink === fact.through && family === fact.family);
+    const wanted = path === undefined || path.gateway === null ? null : bare(path.gateway);
     const astray =
-      path !== undefined && fact.gateway !== null && (fact.gateway !== bare(path.gateway) || fact.device !== path.interface);
+      path !== undefined &&
+      fact.gateway !== null &&
+      wanted !== null &&
+      (fact.gateway !== wanted || fact.device !== path.interface);
     if (astray) {
-      const what = `a probe of ${fact.target} through ${fact.through} would leave by ${fact.gateway} on ${fact.device}, not by ${path.gateway}`;
+      const what = `a probe of ${fact.target} through ${fact.through} would leave by ${fact.gateway} on ${fact.device}, not by ${wanted}`;
       const why = 'a dead uplink would look alive because its probes take another way';
       found.push(finding('probe-astray', 'problem', what, why, 'ip rule: look for a rule ahead of ours that takes it'));
       continue;
@@ -223,28 +210,4 @@ function targets({ targets: asked, paths }: Facts): Finding[] {
 
 function bare(address: string): string {
   return address.split('%')[0] ?? address;
-}
-
-function sharedInterfaces(facts: Facts, family: Family): string[] {
-  const shared = facts.paths.filter((path: PathFact) => path.family === family && path.shared);
-  return [...new Set(shared.map((path) => path.interface))];
-}
-
-/** What the daemon sets by itself is no problem before it runs. */
-function whenDaemonSets(facts: Facts): Finding['level'] {
-  return facts.daemon === null && facts.config?.sysctls === 'set' ? 'advice' : 'problem';
-}
-
-function sysctlFinding(id: string, level: Finding['level'], what: string, why: string, fix: Finding['fix']): Finding {
-  const settings = fix.map(([key, value]) => `${dotted(key)}='${value}'`);
-  return { id, level, what, why, remedy: `sysctl -w ${settings.join(' ')}`, fix };
-}
-
-/** sysctl(8): a slash stands for a dot within a name. */
-function dotted(key: string): string {
-  return key.replace(/[./]/g, (separator) => (separator === '/' ? '.' : '/'));
-}
-
-function finding(id: string, level: Finding['level'], what: string, why: string, remedy: string | null): Finding {
-  return { id, level, what, why, remedy, fix: [] };
 }

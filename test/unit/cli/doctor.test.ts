@@ -9,12 +9,12 @@ import { parseConfig } from '../../../src/config/parse.js';
 import type { Config } from '../../../src/core/config.js';
 import type { KernelState, RouteState, RuleState } from '../../../src/core/kernel.js';
 
-function config(extra = ''): Config {
-  const parsed = parseConfig(
-    `uplinks:\n  fast:\n    gateway: 192.168.1.253\n  backup:\n    gateway: 192.168.1.1\n${extra}`,
-    'test',
-  );
-  assert.ok(parsed.ok);
+const CLASSIC = 'uplinks:\n  fast:\n    gateway: 192.168.1.253\n  backup:\n    gateway: 192.168.1.1\n';
+
+/** Open connections are not asked for: who sees half of each gets a word on that alone. */
+function config(extra = 'connections: off\n', uplinks = CLASSIC): Config {
+  const parsed = parseConfig(`${uplinks}${extra}`, 'test');
+  assert.ok(parsed.ok, JSON.stringify(parsed));
   return parsed.config;
 }
 
@@ -56,6 +56,7 @@ const twoNic: readonly PathFact[] = [
 const masquerade = (...interfaces: string[]): NonNullable<Facts['ruleset']> => ({
   nat: [{ family: 'ip', interfaces, except: [] }],
   flowtables: [],
+  marks: [],
 });
 
 function facts(change: Partial<Facts> = {}): Facts {
@@ -66,6 +67,8 @@ function facts(change: Partial<Facts> = {}): Facts {
     systemProblems: [],
     kernel: kernel(),
     paths: classic,
+    autos: [],
+    hintHook: false,
     process,
     daemon: process,
     tools: { nft: true, ip: true },
@@ -74,7 +77,7 @@ function facts(change: Partial<Facts> = {}): Facts {
       [3, 'boot'],
       [16, 'dhcp'],
     ]),
-    ruleset: { nat: [], flowtables: [] },
+    ruleset: { nat: [], flowtables: [], marks: [] },
     legacyNat: false,
     targets: [],
     ...change,
@@ -146,7 +149,7 @@ test('what the daemon sets by itself is advice before it runs, a problem while i
     diagnose(facts({ ...range, ...change })).find(({ id }) => id === 'ping-group-range')?.level;
   assert.equal(level({}), 'problem');
   assert.equal(level({ daemon: null }), 'advice');
-  assert.equal(level({ daemon: null, config: config('sysctls: leave\n') }), 'problem');
+  assert.equal(level({ daemon: null, config: config('connections: off\nsysctls: leave\n') }), 'problem');
 });
 
 test('an interface name with a dot keeps it in the sysctl command', () => {
@@ -172,13 +175,13 @@ test('NAT is missed per interface, where the gateway must do it', () => {
   assert.match(finding?.what ?? '', /wan2/);
   assert.match(finding?.remedy ?? '', /oifname "wan2" masquerade/);
   assert.deepEqual(
-    ids({ paths: twoNic, ruleset: { nat: [{ family: 'inet', interfaces: null, except: ['eth0'] }], flowtables: [] } }),
+    ids({ paths: twoNic, ruleset: { nat: [{ family: 'inet', interfaces: null, except: ['eth0'] }], flowtables: [], marks: [] } }),
     [],
   );
-  assert.deepEqual(ids({ paths: twoNic, ruleset: { nat: [{ family: 'ip6', interfaces: null, except: [] }], flowtables: [] } }), [
-    'nat-missing',
-    'nat-missing',
-  ]);
+  assert.deepEqual(
+    ids({ paths: twoNic, ruleset: { nat: [{ family: 'ip6', interfaces: null, except: [] }], flowtables: [], marks: [] } }),
+    ['nat-missing', 'nat-missing'],
+  );
   assert.deepEqual(ids({ paths: twoNic, ruleset: null, legacyNat: true }), ['nat-legacy']);
 });
 
@@ -232,7 +235,7 @@ test('a target that only another uplink reaches', () => {
 });
 
 test('a flowtable, missing rights, an invalid config, no daemon', () => {
-  assert.deepEqual(ids({ ruleset: { nat: [], flowtables: ['inet filter fast'] } }), ['flowtable']);
+  assert.deepEqual(ids({ ruleset: { nat: [], flowtables: ['inet filter fast'], marks: [] } }), ['flowtable']);
   assert.deepEqual(ids({ daemon: { pid: 5, gid: 0, netAdmin: false, netRaw: true } }), ['capabilities']);
   assert.deepEqual(ids({ daemon: null }), ['daemon-not-running']);
   assert.deepEqual(ids({ config: null, configProblems: ['a.yaml:3: wrong'], paths: [] }), ['config-invalid']);
@@ -243,6 +246,148 @@ test('IPv6 in one arm needs nft against redirects', () => {
   assert.deepEqual(ids({ paths }), ['nd-redirects']);
   assert.deepEqual(ids({ paths, kernel: kernel({ nft: { fingerprint: 'ours' } }) }), []);
   assert.deepEqual(ids({ paths, tools: { nft: false, ip: true }, ruleset: null }), ['nft-missing']);
+});
+
+test('one arm: half of each connection is said, until it is made whole or given up', () => {
+  const [half] = diagnose(facts({ config: config('') }));
+  assert.equal(half?.id, 'half-seen');
+  assert.equal(half.level, 'advice');
+  assert.match(half.what, /half of each connection by eth0: they are not remembered/);
+  assert.match(half.remedy ?? '', /^masquerade: true .*makes it whole.*connections: off/);
+  assert.deepEqual(ids({ config: config('masquerade: true\n') }), []);
+  assert.deepEqual(ids({ config: config() }), []);
+  assert.deepEqual(ids({ config: config(''), paths: twoNic, ruleset: masquerade('wan1', 'wan2') }), [], 'seen whole');
+});
+
+test('flows that are offloaded are a problem where connections are remembered', () => {
+  const offloaded = { ruleset: { ...masquerade('wan1', 'wan2'), flowtables: ['inet filter fast'] }, paths: twoNic };
+  const [problem] = diagnose(facts({ ...offloaded, config: config('') }));
+  assert.deepEqual(
+    [problem?.id, problem?.level, problem?.remedy],
+    ['flowtable', 'problem', 'nft delete flowtable inet filter fast'],
+  );
+  assert.equal(diagnose(facts(offloaded))[0]?.level, 'advice');
+});
+
+test('nft missing: one finding with all that does not work without it', () => {
+  const without = { tools: { nft: false, ip: true }, ruleset: null, paths: twoNic };
+  const why = (extra: string): string => {
+    const found = diagnose(facts({ ...without, config: config(extra) }));
+    assert.deepEqual(
+      found.map(({ id, level, remedy }) => [id, level, remedy]),
+      [['nft-missing', 'problem', 'apt-get install nftables']],
+    );
+    return found[0]?.why ?? '';
+  };
+  assert.match(why(''), /^open connections are neither remembered nor ended$/);
+  assert.match(why('masquerade: true\n'), /remembered nor ended; the network is not hidden/);
+  const [found] = diagnose(
+    facts({
+      ...without,
+      config: { ...config(), lanPrefix: 'fd00:1::/64', uplinks: config().uplinks.map((u) => ({ ...u, prefix: 'auto' })) },
+    }),
+  );
+  assert.equal(found?.why, 'no prefix is translated');
+  assert.deepEqual(ids(without), ['nft-missing'], 'with neither, NAT cannot be seen');
+  assert.equal(diagnose(facts(without))[0]?.level, 'advice');
+  assert.deepEqual(ids({ ...without, paths: classic }), [], 'nothing needs it');
+});
+
+test('marks that others set with nftables', () => {
+  const mark = { chain: 'ip mangle PREROUTING', written: 0xffffffff } as const;
+  const withMark = (change: {
+    readonly of: 'meta' | 'ct';
+    readonly bits: number;
+    readonly written?: number;
+  }): Partial<Facts> => ({
+    config: config(''),
+    paths: twoNic,
+    ruleset: { ...masquerade('wan1', 'wan2'), marks: [{ ...mark, ...change }] },
+  });
+  const [conflict] = diagnose(facts(withMark({ of: 'meta', bits: 0x2000001 })));
+  assert.equal(conflict?.id, 'mark-conflict');
+  assert.match(conflict.what, /in ip mangle PREROUTING sets the mark to 0x2000001, which has bits of ours \(0x7f000000\)/);
+  assert.match(conflict.remedy ?? '', /^nft -a list chain ip mangle PREROUTING; .*mark-mask/);
+  const [lost] = diagnose(facts(withMark({ of: 'ct', bits: 0x5 })));
+  assert.equal(lost?.id, 'mark-overwritten');
+  assert.match(lost.remedy ?? '', /ct mark set ct mark and 0x7f000000 or 0x5$/);
+  assert.deepEqual(ids(withMark({ of: 'ct', bits: 0x5, written: 0xff })), [], 'only its own bits');
+  assert.deepEqual(ids(withMark({ of: 'meta', bits: 0x5 })), [], "a packet's mark is no memory");
+  assert.deepEqual(ids({ ...withMark({ of: 'ct', bits: 0x5 }), config: config() }), [], 'nothing is remembered');
+});
+
+test('a table of connections that is nearly full, with twice the room as remedy', () => {
+  const filled = (count: string): Partial<Facts> =>
+    sysctls({ 'net/netfilter/nf_conntrack_count': count, 'net/netfilter/nf_conntrack_max': '65536' });
+  assert.deepEqual(ids(filled('52428')), []);
+  const [found] = diagnose(facts(filled('52429')));
+  assert.equal(found?.id, 'conntrack-full');
+  assert.match(found.what, /52429 of 65536/);
+  assert.deepEqual(found.fix, [['net/netfilter/nf_conntrack_max', '131072']]);
+});
+
+const SHARED =
+  'uplinks:\n  a: {gateway: 192.0.2.1, interface: wan1, tier: 1}\n  b: {gateway: 203.0.113.1, interface: wan2, tier: 1}\n';
+
+test('uplinks that share want connections told apart by their ports', () => {
+  const hosts = sysctls({ 'net/ipv4/fib_multipath_hash_policy': '0', 'net/ipv6/fib_multipath_hash_policy': '0' });
+  const [found] = diagnose(facts({ ...hosts, config: config('connections: off\nsysctls: leave\n', SHARED) }));
+  assert.equal(found?.id, 'hash-policy');
+  assert.equal(found.level, 'problem');
+  assert.deepEqual(found.fix, [['net/ipv4/fib_multipath_hash_policy', '1']]);
+  assert.equal(
+    diagnose(facts({ ...hosts, config: config(undefined, SHARED), daemon: null })).find(({ id }) => id === 'hash-policy')?.level,
+    'advice',
+  );
+  assert.deepEqual(ids(hosts), [], 'nobody shares');
+});
+
+const auto = { uplink: 'lte', family: 4, interface: 'wan1', source: null, hinted: false } as const;
+
+test('gateway: auto that nobody names', () => {
+  const [found] = diagnose(facts({ autos: [auto] }));
+  assert.equal(found?.id, 'auto-gateway');
+  assert.match(found.what, /nothing names the IPv4 gateway of lte: no lease, no hook and no route of wan1 does/);
+  assert.match(found.remedy ?? '', /install the hook .*docs\/dhcp\.md/);
+  assert.match(diagnose(facts({ autos: [auto], hintHook: true }))[0]?.remedy ?? '', /renew the lease: the hook is there/);
+  assert.deepEqual(ids({ autos: [{ ...auto, source: "dhclient's lease", hinted: true }] }), []);
+  assert.deepEqual(ids({ autos: [{ ...auto, interface: 'wwan0' }] }), [], 'the interface is yet to come');
+});
+
+test('gateway: auto by a route alone: the next change may go unseen', () => {
+  const alone = { ...auto, source: 'route of dhcp' };
+  const [found] = diagnose(facts({ autos: [alone] }));
+  assert.deepEqual([found?.id, found?.level], ['auto-route-only', 'advice']);
+  assert.match(found?.remedy ?? '', /docs\/dhcp\.md/);
+  assert.deepEqual(ids({ autos: [{ ...alone, hinted: true }] }), []);
+  assert.deepEqual(ids({ autos: [{ ...alone, family: 6, source: 'route of ra' }] }), []);
+  assert.deepEqual(ids({ autos: [{ ...alone, source: 'point-to-point link' }] }), []);
+});
+
+test('a router that forwards IPv6 hears router advertisements with accept_ra 2 alone', () => {
+  const hears = (accept: string, forwarding = '1'): Partial<Facts> => ({
+    autos: [{ ...auto, family: 6, source: 'route of ra' }],
+    ...sysctls({ 'net/ipv6/conf/wan1/accept_ra': accept, 'net/ipv6/conf/wan1/forwarding': forwarding }),
+  });
+  const [found] = diagnose(facts(hears('1')));
+  assert.equal(found?.id, 'accept-ra');
+  assert.deepEqual(found.fix, [['net/ipv6/conf/wan1/accept_ra', '2']]);
+  assert.deepEqual(ids(hears('2')), []);
+  assert.deepEqual(ids(hears('0')), [], 'networkd and NetworkManager listen themselves');
+  assert.deepEqual(ids(hears('1', '0')), []);
+});
+
+test('a gateway that is not known yet leads no probe astray', () => {
+  const paths = [{ uplink: 'lte', family: 4, gateway: null, interface: 'wan1', shared: false } as const];
+  const target = {
+    target: '198.51.100.10',
+    watchedBy: ['lte'],
+    through: 'lte',
+    family: 4,
+    device: 'eth0',
+    gateway: '10.0.0.1',
+  } as const;
+  assert.deepEqual(ids({ paths, targets: [{ ...target, answers: true }] }), []);
 });
 
 test('problems stand before advice, and the end counts both', () => {
@@ -257,7 +402,7 @@ test('problems stand before advice, and the end counts both', () => {
   );
 });
 
-test('nft: masquerade and snat by interface, sets, negation, iptables-nft and flowtables', () => {
+test('nft: masquerade and snat by interface, sets, negation, iptables-nft, flowtables and marks', () => {
   const match = (op: string, right: unknown): object => ({ match: { op, left: { meta: { key: 'oifname' } }, right } });
   const inChain = (expr: object[], family = 'ip'): object => ({ rule: { family, table: 'nat', chain: 'postrouting', expr } });
   const ruleset = readRuleset({
@@ -281,8 +426,33 @@ test('nft: masquerade and snat by interface, sets, negation, iptables-nft and fl
       { family: 'ip', interfaces: null, except: [] },
     ],
     flowtables: ['inet filter f'],
+    marks: [],
   });
+  const set = (of: string, value: unknown, table = 'mangle'): object => ({
+    rule: { family: 'ip', table, chain: 'pre', expr: [{ mangle: { key: { [of]: { key: 'mark' } }, value } }] },
+  });
+  const mark = (of: string): object => ({ [of]: { key: 'mark' } });
+  const own = { rule: { family: 'inet', table: 'backroute', chain: 'pre', expr: [{ mangle: { key: mark('ct'), value: 1 } }] } };
+  const { marks } = readRuleset({
+    nftables: [
+      own,
+      set('meta', 5),
+      set('ct', { '|': [{ '&': [mark('ct'), 0xff00ffff] }, 0x20000] }),
+      set('meta', { '^': [mark('meta'), 0x80000000] }),
+      set('meta', mark('ct')),
+      set('ct', { '&': [mark('meta'), 255] }),
+      set('meta', { map: { key: { numgen: {} }, data: {} } }),
+      { rule: { family: 'ip', table: 't', chain: 'c', expr: [{ mangle: { key: { meta: { key: 'priority' } }, value: 7 } }] } },
+    ],
+  });
+  const chain = 'ip mangle pre';
+  assert.deepEqual(marks, [
+    { chain, of: 'meta', bits: 5, written: 0xffffffff },
+    { chain, of: 'ct', bits: 0x20000, written: 0xff0000 },
+    { chain, of: 'meta', bits: 0x80000000, written: 0x80000000 },
+  ]);
   for (const rubbish of [
+    { nftables: [{ rule: { family: 'ip', expr: [{ mangle: 7 }, { mangle: { key: mark('ct'), value: { '|': [] } } }] } }] },
     null,
     7,
     [],
@@ -290,6 +460,6 @@ test('nft: masquerade and snat by interface, sets, negation, iptables-nft and fl
     { nftables: 'x' },
     { nftables: [null, 1, { rule: 1 }, { rule: { family: 'ip', expr: [null] } }] },
   ]) {
-    assert.deepEqual(readRuleset(rubbish), { nat: [], flowtables: [] });
+    assert.deepEqual(readRuleset(rubbish), { nat: [], flowtables: [], marks: [] });
   }
 });
