@@ -276,3 +276,31 @@ test('problems are told with the uplink they concern', () => {
   assert.deepEqual(stage.subjects, ['fast: target 192.0.2.1 does not answer, others do', 'exim: the check failed']);
   assert.ok(stage.told.every(({ topic }) => topic === 'problem'));
 });
+
+test('usage, a drill that failed and a stranger are problems, with what can be done; a drill that went well is none', () => {
+  const stage = new Stage();
+  const lte = { uplink: 'lte', family: null };
+  stage.notices.take({ ...recordOf('usage', 'warning', '75 % of 20 GB are used'), ...lte }, 0);
+  stage.notices.take({ ...recordOf('drill', 'warning', 'nothing answered', null, { outcome: 'fails', left: 0 }), ...lte }, 0);
+  stage.notices.take({ ...recordOf('drill', 'notice', 'all answered', null, { outcome: 'works', left: 0 }), ...lte }, 0);
+  stage.notices.take(recordOf('rogue', 'warning', 'fe80::bad on lan0 offers itself as a router'), 0);
+  assert.deepEqual(
+    stage.told.map(({ topic, subject }) => [topic, subject]),
+    [
+      ['problem', 'lte: 75 % of 20 GB are used'],
+      ['problem', 'lte: nothing answered'],
+      ['problem', 'fe80::bad on lan0 offers itself as a router'],
+    ],
+  );
+  const [usage, drill, rogue] = stage.told.map(({ text }) => text[1] ?? '');
+  assert.match(usage ?? '', /backroute status\.$/);
+  assert.match(drill ?? '', /would have been of no help\. .*backroute drill lte\.$/);
+  assert.match(rogue ?? '', /goes around this gateway/);
+});
+
+test('a drill that moves all traffic is told as what it is', () => {
+  const stage = new Stage();
+  stage.moves('fast', 'backup', 'drill');
+  assert.equal(stage.told[0]?.subject, 'IPv4 moved from fast to backup: the backup is being tried');
+  assert.deepEqual(stage.told[0]?.text, ['IPv4 traffic goes by backup: the backup is being tried. It had gone by fast for 1 min.']);
+});
