@@ -2,7 +2,7 @@
  * What stands retained at an MQTT broker for a status view: state per uplink, the active choice, Home Assistant's discovery
  * (home-assistant.io/integrations/mqtt, MQTT discovery). Pure; knows no connection.
  */
-import type { PathView, StatusView, UplinkView } from '../../core/messages.js';
+import type { PathView, StatusView, UplinkView, UsageView } from '../../core/messages.js';
 import type { MqttConfig } from '../../core/services.js';
 
 export const ONLINE = 'online';
@@ -38,10 +38,11 @@ export function level(name: string): string {
 export function retained(config: MqttConfig, view: StatusView, self: MqttSelf): Retained[] {
   const messages: Retained[] = [];
   for (const uplink of view.uplinks) messages.push(uplinkState(config, uplink));
-  for (const { family, active, reason, sinceWallMs } of view.families) {
+  for (const { family, active, reason, sinceWallMs, sharing } of view.families) {
     const name = active ?? 'none';
     messages.push({ topic: `${config.prefix}/active/${family}`, payload: name, urgent: name });
-    const details = JSON.stringify({ uplink: active, reason, since: isoTime(sinceWallMs) });
+    const shared = sharing.length < 2 ? {} : { sharing: sharing.map(({ uplink, weight }) => ({ uplink, weight })) };
+    const details = JSON.stringify({ uplink: active, reason, since: isoTime(sinceWallMs), ...shared });
     messages.push({ topic: `${config.prefix}/active/${family}/details`, payload: details, urgent: details });
   }
   return config.discovery === null ? messages : [...discovery(config, config.discovery, view, self), ...messages];
@@ -57,11 +58,18 @@ function uplinkState(config: MqttConfig, uplink: UplinkView): Retained {
     ...Object.fromEntries(paths),
   };
   const calm = Object.fromEntries(paths.map(([family, path]) => [family, { ...path, loss: 0, 'rtt-ms': 0, 'jitter-ms': 0 }]));
+  const { usage } = uplink;
   return {
     topic: stateTopic(config, uplink.name),
-    payload: JSON.stringify(state),
-    urgent: JSON.stringify({ ...state, ...calm }),
+    payload: JSON.stringify(usage === null ? state : { ...state, usage: usageState(usage) }),
+    urgent: JSON.stringify({ ...state, ...calm, closed: usage?.closed ?? false }),
   };
+}
+
+/** Bytes, of the month that runs. */
+function usageState(usage: UsageView): Readonly<Record<string, number | boolean | null>> {
+  const { bytes, capBytes, forecastBytes, probeBytes, closed } = usage;
+  return { bytes, 'cap-bytes': capBytes, 'forecast-bytes': forecastBytes, 'probe-bytes': probeBytes, closed };
 }
 
 function pathState(path: PathView): Readonly<Record<string, string | number | boolean | null>> {
@@ -112,6 +120,18 @@ function discovery(config: MqttConfig, root: string, view: StatusView, self: Mqt
         json_attributes_topic: topic,
       }),
     );
+    if (uplink.usage !== null) {
+      entities.push(
+        entity('sensor', `${object}_used`, {
+          name: `${uplink.name} used this month`,
+          device_class: 'data_size',
+          state_class: 'total_increasing',
+          unit_of_measurement: 'B',
+          state_topic: topic,
+          value_template: '{{ value_json.usage.bytes }}',
+        }),
+      );
+    }
     for (const { family } of uplink.paths) {
       const figure = (key: string): string => `value_json['${family}']['${key}']`;
       const shared = { state_topic: topic, state_class: 'measurement', entity_category: 'diagnostic' };
