@@ -7,8 +7,9 @@ import { DEAD_SETS, flowChains, RESET_OF_THE_DEAD } from './flows.js';
 import { translationChains } from './translation.js';
 
 /**
- * The fingerprint (at most 128 bytes, says nft) is the comment of this set's one element. Not a rule's comment: to list a chain, nft 1.0.6 (Debian 12)
- * reads every element of every set of the machine (1.2 s with 100,000), to list a set only its own; tables' comments it drops.
+ * The fingerprint (at most 128 bytes, says nft) is the comment of this set's one element. Not a rule's: to list a chain, nft 1.0.6
+ * (Debian 12) reads every element of every set of its table (1.2 s with 100,000 dead), to list a set only its own. Not the
+ * table's: that one it drops from its JSON.
  */
 export const FINGERPRINT_SET = 'fingerprint';
 
