@@ -4,7 +4,10 @@
  * fib_table_insert (net/ipv4/fib_trie.c), fib6_add_rt2node (net/ipv6/ip6_fib.c), fib_check_nh (fib_semantics.c).
  */
 import { covers, isLinkLocal, parseAddress } from './address.js';
-import type { KernelOp, KernelState, Nexthop, RouteState, RuleState } from './kernel.js';
+import type { KernelOp, KernelState, Nexthop, RouteState } from './kernel.js';
+import { deletionTakes, insertRule, ruleIsThere } from './rule-model.js';
+
+export { sameRule } from './rule-model.js';
 
 export interface Applied {
   readonly state: KernelState;
@@ -24,6 +27,10 @@ type RouteVerb = 'route-replace' | 'route-add' | 'route-append';
 const IPV6_DEFAULT_METRIC = 1024;
 /** rtm_protocol of routes learned from router advertisements; these never join a multipath route */
 const PROTOCOL_RA = 9;
+const SCOPE_LINK = 253;
+const MAIN_TABLE = 254;
+/** rtm_scope of a deletion that does not care */
+const SCOPE_NOWHERE = 255;
 
 export function applyOp(state: KernelState, op: KernelOp): Applied {
   switch (op.op) {
@@ -32,19 +39,17 @@ export function applyOp(state: KernelState, op: KernelOp): Applied {
     case 'route-append': {
       const refusal = refuseNexthops(state, op.route);
       if (refusal !== null) return failed(state, refusal.errno, refusal.message);
-      const routes =
-        op.route.family === 4 ? insertIpv4(state.routes, op.route, op.op) : insertIpv6(state.routes, op.route, op.op);
+      const route = { ...op.route, nexthops: keptHops(op.route.nexthops) };
+      const routes = route.family === 4 ? insertIpv4(state.routes, route, op.op) : insertIpv6(state.routes, route, op.op);
       return typeof routes === 'string' ? failed(state, routes) : done({ ...state, routes });
     }
-    case 'route-delete': {
-      const routes = op.route.family === 4 ? deleteIpv4(state.routes, op.route) : deleteIpv6(state.routes, op.route);
-      return routes === null ? failed(state, 'ESRCH') : done({ ...state, routes });
-    }
+    case 'route-delete':
+      return deleteRoute(state, op.route);
     case 'rule-add':
-      if (state.rules.some((rule) => sameRule(rule, op.rule))) return failed(state, 'EEXIST');
+      if (state.rules.some((rule) => ruleIsThere(rule, op.rule))) return failed(state, 'EEXIST');
       return done({ ...state, rules: insertRule(state.rules, op.rule) });
     case 'rule-delete': {
-      const index = state.rules.findIndex((rule) => sameRule(rule, op.rule));
+      const index = state.rules.findIndex((rule) => deletionTakes(rule, op.rule));
       return index < 0 ? failed(state, 'ENOENT') : done({ ...state, rules: state.rules.toSpliced(index, 1) });
     }
     case 'sysctl-set':
@@ -76,9 +81,16 @@ export function sameRoute(a: RouteState, b: RouteState): boolean {
     a.nexthops.length === b.nexthops.length &&
     a.nexthops.every((hop, index) => {
       const other = b.nexthops[index];
-      return other !== undefined && sameHop(hop, other) && hop.onlink === other.onlink;
+      return (
+        other !== undefined && sameHop(hop, other) && hop.onlink === other.onlink && (hop.weight ?? 1) === (other.weight ?? 1)
+      );
     })
   );
+}
+
+/** As a dump shows them: a weight is told where there is something to weigh, and is not 1. */
+function keptHops(nexthops: readonly Nexthop[]): readonly Nexthop[] {
+  return nexthops.map(({ weight = 1, ...hop }) => (nexthops.length > 1 && weight !== 1 ? { ...hop, weight } : hop));
 }
 
 function done(state: KernelState): Applied {
@@ -104,37 +116,67 @@ function sameHop(a: Nexthop, b: Nexthop): boolean {
 
 function refuseNexthops(state: KernelState, route: RouteState): Refusal | null {
   if (route.type !== 'unicast') return null;
-  for (const hop of route.nexthops) {
-    const link = state.links.find((candidate) => candidate.index === hop.ifindex);
-    if (link === undefined) return { errno: 'ENODEV', message: null };
-    if (hop.gateway === null) {
-      if (!link.adminUp) return { errno: 'ENETDOWN', message: 'Device for nexthop is not up' };
-      continue;
-    }
-    const gateway = parseAddress(hop.gateway);
-    if (gateway === null) return { errno: 'EINVAL', message: null };
-    if (state.addresses.some((address) => address.address === hop.gateway)) {
-      return { errno: 'EINVAL', message: 'Nexthop has invalid gateway' };
-    }
-    // IPv6 looks at the device first, IPv4 at the gateway: with its link down, IPv4's connected network is gone as well
-    if (route.family === 6 && !link.adminUp) return { errno: 'ENETDOWN', message: 'Nexthop device is not up' };
-    if (!hop.onlink && !isLinkLocal(gateway) && !isConnected(state.routes, hop.ifindex, gateway)) {
-      return route.family === 4
-        ? { errno: 'ENETUNREACH', message: 'Nexthop has invalid gateway' }
-        : { errno: 'EHOSTUNREACH', message: null };
-    }
-    if (!link.adminUp) return { errno: 'ENETDOWN', message: 'Nexthop device is not up' };
+  // ip6_route_multipath_add
+  const joined = route.family === 6 && route.nexthops.length > 1;
+  if (joined && route.nexthops.some((hop) => hop.gateway === null)) {
+    return { errno: 'EINVAL', message: 'Device only routes can not be added for IPv6 using the multipath API.' };
+  }
+  for (const [index, hop] of route.nexthops.entries()) {
+    const refusal = refuseNexthop(state, route, hop);
+    if (refusal !== null) return refusal;
+    const twice = route.nexthops.slice(0, index).some((other) => sameHop(hop, other));
+    if (joined && twice) return { errno: 'EEXIST', message: null };
   }
   return null;
 }
 
-function isConnected(routes: readonly RouteState[], ifindex: number, gateway: Uint8Array): boolean {
-  return routes.some(
-    (route) =>
-      route.destination !== 'default' &&
-      route.nexthops.some((hop) => hop.ifindex === ifindex && hop.gateway === null) &&
-      covers(route.destination, gateway),
-  );
+function refuseNexthop(state: KernelState, route: RouteState, hop: Nexthop): Refusal | null {
+  const { family } = route;
+  const link = state.links.find((candidate) => candidate.index === hop.ifindex);
+  if (link === undefined) {
+    // IPv4 asks its routes for the gateway before it looks at the device
+    return family === 4 && hop.gateway !== null && !hop.onlink
+      ? { errno: 'ENETUNREACH', message: 'Nexthop has invalid gateway' }
+      : { errno: 'ENODEV', message: null };
+  }
+  if (hop.gateway === null) return link.adminUp ? null : { errno: 'ENETDOWN', message: 'Device for nexthop is not up' };
+  const gateway = parseAddress(hop.gateway);
+  if (gateway === null) return { errno: 'EINVAL', message: null };
+  if (state.addresses.some((address) => address.address === hop.gateway)) {
+    return { errno: 'EINVAL', message: 'Nexthop has invalid gateway' };
+  }
+  // IPv6 looks at the device first, IPv4 at the gateway: with its link down, IPv4's connected network is gone as well
+  if (family === 6 && !link.adminUp) return { errno: 'ENETDOWN', message: 'Nexthop device is not up' };
+  if (!hop.onlink && !isLinkLocal(gateway) && !isConnected(state, route, hop.ifindex, gateway)) {
+    return family === 4
+      ? { errno: 'ENETUNREACH', message: 'Nexthop has invalid gateway' }
+      : { errno: 'EHOSTUNREACH', message: null };
+  }
+  return link.adminUp ? null : { errno: 'ENETDOWN', message: 'Nexthop device is not up' };
+}
+
+/**
+ * Whether a gateway is on the link: the best route to it over this interface has no gateway of its own. The new route's own
+ * table is asked, then main; to IPv4 only routes of link scope count (fib_check_nh_v4_gw, ip6_route_check_nh).
+ */
+function isConnected(state: KernelState, { family, table }: RouteState, ifindex: number, gateway: Uint8Array): boolean {
+  return [table, MAIN_TABLE].some((asked) => {
+    let best: { length: number; hop: Nexthop } | null = null;
+    for (const route of state.routes) {
+      if (route.family !== family || route.table !== asked || (family === 4 && route.scope < SCOPE_LINK)) continue;
+      const hop = route.nexthops.find((candidate) => candidate.ifindex === ifindex);
+      if (hop === undefined || !covers(route.destination, gateway)) continue;
+      const length = prefixLength(route.destination, gateway);
+      // equals come by metric
+      if (best === null || length > best.length) best = { length, hop };
+    }
+    return best !== null && best.hop.gateway === null;
+  });
+}
+
+function prefixLength(destination: string, address: Uint8Array): number {
+  const [, length = address.length * 8] = destination.split('/');
+  return destination === 'default' ? 0 : Number(length);
 }
 
 /** The new routes, or the errno. */
@@ -194,36 +236,68 @@ function protocolMatches(candidate: RouteState, wanted: RouteState): boolean {
   return wanted.protocol === 0 || candidate.protocol === wanted.protocol;
 }
 
+/** Several IPv6 next hops are taken away one by one: some may go although the whole fails. */
+function deleteRoute(state: KernelState, wanted: RouteState): Applied {
+  const parts =
+    wanted.family === 6 && wanted.nexthops.length > 1 ? wanted.nexthops.map((hop) => ({ ...wanted, nexthops: [hop] })) : [wanted];
+  let { routes } = state;
+  let errno: string | null = null;
+  for (const part of parts) {
+    const left = part.family === 4 ? deleteIpv4(routes, part) : deleteIpv6(routes, part, parts.length > 1);
+    if (left === null) errno = 'ESRCH';
+    else routes = left;
+  }
+  return { state: routes === state.routes ? state : { ...state, routes }, errno, message: null };
+}
+
 function deleteIpv4(routes: readonly RouteState[], wanted: RouteState): readonly RouteState[] | null {
-  const index = routes.findIndex(
+  const index = deletedByIpv4(routes, wanted);
+  return index < 0 ? null : routes.toSpliced(index, 1);
+}
+
+/** Which of the routes an IPv4 deletion takes, -1 = none: the first that fits, and it fits loosely. */
+export function deletedByIpv4(routes: readonly RouteState[], wanted: RouteState): number {
+  return routes.findIndex(
     (candidate) =>
       sameGroup(candidate, wanted) &&
       candidate.tos === wanted.tos &&
       candidate.type === wanted.type &&
+      (candidate.scope === wanted.scope || wanted.scope === SCOPE_NOWHERE) &&
       metricMatches(candidate, wanted) &&
       protocolMatches(candidate, wanted) &&
       (wanted.prefsrc === null || candidate.prefsrc === wanted.prefsrc) &&
-      (wanted.nexthops.length === 0 ||
-        (wanted.nexthops.length === candidate.nexthops.length &&
-          wanted.nexthops.every((hop, position) => hopMatches(hop, candidate.nexthops[position])))),
+      nexthopsMatch(wanted.nexthops, candidate.nexthops),
   );
-  return index < 0 ? null : routes.toSpliced(index, 1);
 }
 
-/** With gateways named only these hops go, otherwise the route with all of them. */
-function deleteIpv6(routes: readonly RouteState[], wanted: RouteState): readonly RouteState[] | null {
+/** fib_nh_match: one next hop is compared with the route's first alone, several with each of the route's; never the weights. */
+function nexthopsMatch(wanted: readonly Nexthop[], candidate: readonly Nexthop[]): boolean {
+  const [only] = wanted;
+  if (only === undefined) return true;
+  if (wanted.length === 1) return hopMatches(only, candidate[0]);
+  return candidate.every((hop, index) => {
+    const other = wanted[index];
+    return other !== undefined && hopMatches(other, hop);
+  });
+}
+
+/** With a gateway named, or as one of several, only this hop goes; otherwise the route with all of them. */
+function deleteIpv6(routes: readonly RouteState[], wanted: RouteState, oneOfSeveral: boolean): readonly RouteState[] | null {
+  const [hop] = wanted.nexthops;
   const index = routes.findIndex(
     (candidate) =>
       sameGroup(candidate, wanted) &&
       metricMatches(candidate, wanted) &&
       protocolMatches(candidate, wanted) &&
-      (candidate.type === 'unicast') === (wanted.type === 'unicast') &&
-      wanted.nexthops.every((hop) => candidate.nexthops.some((other) => hopMatches(hop, other))),
+      // it asks for the device, not for the type: guards hang on `lo`
+      (wanted.type === 'unicast' || candidate.type !== 'unicast') &&
+      (hop === undefined || candidate.nexthops.some((other) => hopMatches(hop, other))),
   );
   const found = routes[index];
   if (found === undefined) return null;
-  const named = wanted.nexthops.filter((hop) => hop.gateway !== null);
-  const left = named.length === 0 ? [] : found.nexthops.filter((hop) => !named.some((gone) => hopMatches(gone, hop)));
+  if (hop === undefined || (hop.gateway === null && !oneOfSeveral)) return routes.toSpliced(index, 1);
+  const gone = found.nexthops.findIndex((candidate) => hopMatches(hop, candidate));
+  const left = keptHops(found.nexthops.toSpliced(gone, 1));
   return left.length === 0 ? routes.toSpliced(index, 1) : routes.toSpliced(index, 1, { ...found, nexthops: left });
 }
 
@@ -233,24 +307,4 @@ function hopMatches(wanted: Nexthop, candidate: Nexthop | undefined): boolean {
     candidate.ifindex === wanted.ifindex &&
     (wanted.gateway === null || candidate.gateway === wanted.gateway)
   );
-}
-
-export function sameRule(a: RuleState, b: RuleState): boolean {
-  return (
-    a.family === b.family &&
-    a.priority === b.priority &&
-    a.table === b.table &&
-    a.mark === b.mark &&
-    a.mask === b.mask &&
-    a.protocol === b.protocol &&
-    a.destination === b.destination &&
-    a.incoming === b.incoming &&
-    a.other === b.other
-  );
-}
-
-/** Rules stand by priority, behind those of the same priority. */
-function insertRule(rules: readonly RuleState[], rule: RuleState): readonly RuleState[] {
-  const at = rules.findIndex((other) => other.family === rule.family && other.priority > rule.priority);
-  return rules.toSpliced(at < 0 ? rules.length : at, 0, rule);
 }

@@ -13,9 +13,11 @@ import type {
   RuleState,
   SnapshotRequest,
 } from '../core/kernel.js';
+import { deletedByIpv4 } from '../core/kernel-model.js';
 import type { Family } from '../core/model.js';
 import { KernelError } from './error.js';
 import * as nl from './netlink/constants.js';
+import { decodeNexthop, encodeNexthopDump, expandNexthop } from './netlink/nexthop.js';
 import {
   decodeAddress,
   decodeLink,
@@ -26,7 +28,7 @@ import {
   encodeNeighbourDump,
   encodeRuleDump,
 } from './netlink/objects.js';
-import { decodeRoute, encodeRoute, encodeRouteDump, glanceRoute } from './netlink/route.js';
+import { decodeRoute, encodeRoute, encodeRouteDump, glanceRoute, nexthopObjectOf } from './netlink/route.js';
 import { decodeRule, encodeRule } from './netlink/rule.js';
 import { RequestSession } from './netlink/session.js';
 import { readNftTable, writeNftTable } from './nft.js';
@@ -53,7 +55,7 @@ export class RtnlKernel implements Kernel {
     this.#tables = new Set(request.tables);
     const links = this.#session.dump('link dump', encodeLinkDump, decodeLink);
     const addresses = this.#session.dump('address dump', encodeAddressDump, decodeAddress);
-    const routes = FAMILIES.flatMap((family) => this.#routes(family, request.tables));
+    const routes = this.#expanded(FAMILIES.flatMap((family) => this.#routes(family, request.tables)));
     const rules = FAMILIES.flatMap((family) =>
       this.#dumpOf(family, 'rule dump', (sequence, flags) => encodeRuleDump(sequence, flags, family), decodeRule),
     );
@@ -160,23 +162,23 @@ export class RtnlKernel implements Kernel {
   }
 
   #deleteRoute(route: RouteState): void {
-    // To IPv4, metric 0 in a deletion means "any metric" (fib_nh_match): with no such route at 0 the kernel would take the
-    // same nexthop's standby default behind it. So look first.
-    if (route.family === 4 && route.metric === 0 && !this.#hasMetricZero(route)) {
-      throw new KernelError('ESRCH', 'route-delete', 'no route of metric 0 to this destination');
+    // IPv4 takes the first route that fits, and fits loosely (fib_nh_match): metric 0 means "any metric", and one next hop
+    // means "any route that begins with it". So look first, lest a standby default or a whole multipath route goes instead.
+    if (route.family === 4 && (route.metric === 0 || route.nexthops.length === 1) && !this.#isFirstToGo(route)) {
+      throw new KernelError('ESRCH', 'route-delete', 'no such route, only others that look like it');
     }
     this.#session.request('route-delete', (sequence, flags) => encodeRoute(nl.RTM_DELROUTE, flags, sequence, route));
   }
 
-  #hasMetricZero(wanted: RouteState): boolean {
-    const same = (route: RouteState): boolean =>
-      route.metric === 0 &&
-      route.destination === wanted.destination &&
-      route.tos === wanted.tos &&
-      route.type === wanted.type &&
-      (wanted.protocol === 0 || route.protocol === wanted.protocol) &&
-      JSON.stringify(route.nexthops) === JSON.stringify(wanted.nexthops);
-    return this.#table(4, wanted.table, () => true).some(same);
+  /** Whether the route that a deletion would take is the one that is meant. */
+  #isFirstToGo(wanted: RouteState): boolean {
+    const isDefault = wanted.destination === 'default';
+    const table = this.#table(4, wanted.table, (glance) => glance.isDefault === isDefault, wanted.protocol);
+    // Next hops that an object stands for are never compared with others.
+    const object = nexthopObjectOf(wanted);
+    const routes = this.#expanded(table.filter((route) => nexthopObjectOf(route) === object));
+    const taken = routes[deletedByIpv4(routes, wanted)];
+    return taken !== undefined && taken.metric === wanted.metric && taken.nexthops.length === wanted.nexthops.length;
   }
 
   #rule(doing: string, type: number, how: number, rule: RuleState): void {
@@ -193,11 +195,28 @@ export class RtnlKernel implements Kernel {
     return routes;
   }
 
-  #table(family: Family, table: number, wanted: (glance: { isDefault: boolean; onLink: boolean }) => boolean): RouteState[] {
+  /** Routes by nexthop object say only its number where net.ipv4.nexthop_compat_mode=0: then the objects are asked as well. */
+  #expanded(routes: RouteState[]): RouteState[] {
+    const bare = (route: RouteState): boolean => route.nexthops.length === 0 && nexthopObjectOf(route) !== null;
+    if (!routes.some(bare)) return routes;
+    const found = this.#session.dump('nexthop dump', encodeNexthopDump, decodeNexthop);
+    const objects = new Map(found.map((object) => [object.id, object]));
+    return routes.map((route) => {
+      const id = nexthopObjectOf(route);
+      return id === null || !bare(route) ? route : { ...route, nexthops: expandNexthop(objects, id) };
+    });
+  }
+
+  #table(
+    family: Family,
+    table: number,
+    wanted: (glance: { isDefault: boolean; onLink: boolean }) => boolean,
+    protocol = 0,
+  ): RouteState[] {
     return this.#dumpOf(
       family,
       `route dump of table ${table}`,
-      (sequence, flags) => encodeRouteDump(sequence, flags, family, table),
+      (sequence, flags) => encodeRouteDump(sequence, flags, family, table, protocol),
       (body) => {
         const glance = glanceRoute(body);
         // A kernel without the strict filter (before 4.20) answers with every table.

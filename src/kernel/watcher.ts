@@ -44,7 +44,7 @@ export class ChangeWatcher {
     try {
       setReceiveBuffer(fd, RECEIVE_BUFFER_BYTES);
       libc.bind(fd, netlinkAddress());
-      for (const group of Object.values(RTNLGRP)) libc.setsockoptInt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group);
+      for (const group of Object.values(RTNLGRP)) subscribe(fd, group);
       this.#poll = libc.watchReadable(fd, () => this.#drain());
     } catch (error) {
       libc.close(fd);
@@ -105,5 +105,14 @@ export class ChangeWatcher {
     this.#lost = false;
     this.#lastToldMs = performance.now();
     this.#onChange(change);
+  }
+}
+
+function subscribe(fd: number, group: number): void {
+  try {
+    libc.setsockoptInt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group);
+  } catch (error) {
+    // A kernel without nexthop objects (before 5.3) has no such group, and nothing to tell.
+    if (group !== RTNLGRP.nexthop || !(error instanceof KernelError && error.errno === 'EINVAL')) throw error;
   }
 }

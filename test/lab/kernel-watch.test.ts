@@ -74,10 +74,15 @@ describe('kernel watcher', { skip: needsRoot }, () => {
       ['address', 'addr add 192.0.2.1/32 dev lo'],
       ['link', 'link set eth0.5 mtu 1400'],
       ['rule', '-6 rule add fwmark 0x5 table 1000 priority 6001'],
+      // No route says so where the kernel does not expand them (net.ipv4.nexthop_compat_mode=0).
+      ['route', 'nexthop replace id 7 via 10.1.0.10 dev eth0.5'],
+      ['route', 'nexthop del id 7'],
+      ['link', 'link property add dev eth0 altname fibre'],
       // Only an entry that was valid makes an event when it fails.
       ['neighbour', 'neigh change 192.168.1.200 dev eth0 nud failed'],
     ];
     namespace.ip('neigh add 192.168.1.200 lladdr 02:00:00:00:00:09 dev eth0 nud reachable');
+    namespace.ip('nexthop add id 7 via 10.1.0.9 dev eth0.5');
     for (const [kind, words] of cases) {
       await fence();
       changes = [];

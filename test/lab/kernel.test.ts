@@ -72,7 +72,10 @@ describe('kernel adapter', { skip: needsRoot }, () => {
   test('reads links, addresses and connected networks', async () => {
     const state = await read();
     const eth = state.links.find((link) => link.name === 'eth0.5');
-    assert.deepEqual(eth, { index: 11, name: 'eth0.5', adminUp: true, carrier: true, loopback: false, pointToPoint: false });
+    assert.ok(eth);
+    const { counters, ...others } = eth;
+    assert.deepEqual(others, { index: 11, name: 'eth0.5', adminUp: true, carrier: true, loopback: false, pointToPoint: false });
+    assert.ok(counters !== undefined && counters.txBytes >= 0);
     assert.equal(state.links.find((link) => link.name === 'lo')?.loopback, true);
     const addresses = state.addresses.filter((address) => address.ifindex === 10).map((a) => `${a.address}/${a.prefixLength}`);
     assert.ok(addresses.includes('192.168.1.2/24') && addresses.includes('2001:db8:1::2/64'), addresses.join(' '));
@@ -80,6 +83,129 @@ describe('kernel adapter', { skip: needsRoot }, () => {
     for (const network of ['192.168.1.0/24', '10.1.0.0/24', '2001:db8:1::/64', '2001:db8:2::/64']) {
       assert.ok(connected.includes(network), `${network} in ${connected.join(' ')}`);
     }
+  });
+
+  test('other names of a link, and its counters as ip(8) says them', async () => {
+    for (const words of ['link property add dev eth0 altname fibre altname wan-one-with-a-long-name']) namespace.ip(words);
+    const { links } = await read();
+    const [said] = JSON.parse(namespace.ip('-s -j link show eth0')) as {
+      stats64: { rx: { bytes: number }; tx: { bytes: number } };
+    }[];
+    const eth = links.find((link) => link.name === 'eth0');
+    assert.deepEqual(eth?.altNames, ['fibre', 'wan-one-with-a-long-name']);
+    assert.equal(links.find((link) => link.name === 'lo')?.altNames, undefined);
+    // A router solicitation may pass between the two questions.
+    const after = (await read()).links.find((link) => link.name === 'eth0')?.counters;
+    const { rxBytes = -1, txBytes = -1 } = eth?.counters ?? {};
+    assert.ok(said !== undefined && said.stats64.tx.bytes >= txBytes && said.stats64.tx.bytes <= (after?.txBytes ?? -1));
+    assert.ok(said.stats64.rx.bytes >= rxBytes && said.stats64.rx.bytes <= (after?.rxBytes ?? -1));
+    namespace.ip('link property del dev eth0 altname fibre altname wan-one-with-a-long-name');
+    assert.equal((await read()).links.find((link) => link.name === 'eth0')?.altNames, undefined);
+  });
+
+  test('a link keeps its number, its routes and its settings under a new name', async () => {
+    clear();
+    await must({ op: 'route-add', route: route({ via: '192.168.1.1' }) });
+    await must({ op: 'sysctl-set', key: 'net/ipv4/conf/eth0/rp_filter', value: '2' });
+    namespace.ip('link set eth0 name wan7');
+    const sysctls = ['net/ipv4/conf/wan7/rp_filter', 'net/ipv4/conf/eth0/rp_filter'];
+    const seen = await kernel.snapshot({ tables: [], sysctls, nft: false });
+    namespace.ip('link set wan7 name eth0');
+    assert.equal(seen.links.find((link) => link.index === 10)?.name, 'wan7');
+    assert.deepEqual(seen.sysctls, { 'net/ipv4/conf/wan7/rp_filter': '2', 'net/ipv4/conf/eth0/rp_filter': null });
+    assert.deepEqual(gateways(await defaults()), ['192.168.1.1']);
+  });
+
+  test('a point-to-point link: its peer, and default routes without a gateway', async () => {
+    clear();
+    namespace.ip('tuntap add tun0 mode tun');
+    namespace.ip('addr add 10.64.0.2 peer 10.64.0.1 dev tun0');
+    namespace.ip('-6 addr add 2001:db8:64::2 peer 2001:db8:64::1 dev tun0 nodad');
+    namespace.ip('link set tun0 up');
+    const state = await read();
+    const tun = state.links.find((link) => link.name === 'tun0');
+    assert.ok(tun);
+    assert.deepEqual([tun.pointToPoint, tun.adminUp, tun.carrier], [true, true, false]);
+    const addresses = state.addresses.filter((address) => address.ifindex === tun.index);
+    assert.deepEqual(addresses.map(({ address, prefixLength, peer }) => [address, prefixLength, peer]).sort(), [
+      ['10.64.0.2', 32, '10.64.0.1'],
+      ['2001:db8:64::2', 128, '2001:db8:64::1'],
+    ]);
+    assert.ok(state.routes.some((r) => r.destination === '10.64.0.1/32' && r.nexthops[0]?.gateway === null));
+    const bare = { ifindex: tun.index, gateway: null, onlink: false };
+    for (const family of [4, 6] as const) {
+      const own = route({ family, nexthops: [bare], scope: family === 4 ? 253 : 0, metric: 1 });
+      await must({ op: 'route-replace', route: own });
+      assert.deepEqual(await defaults(family), [own]);
+      assert.match(namespace.ip(`-${family} route show default`), /^default dev tun0 proto 177/);
+      await must({ op: 'route-delete', route: own });
+    }
+    // Sharing with one: IPv4 takes it as it is, IPv6 wants a gateway, which the device then ignores.
+    const shared = route({ nexthops: [bare, { ifindex: 10, gateway: '192.168.1.1', onlink: false, weight: 3 }] });
+    await must({ op: 'route-replace', route: shared });
+    assert.deepEqual(await defaults(), [shared]);
+    const six = { ifindex: 10, gateway: 'fe80::1', onlink: false };
+    const refused = await one({ op: 'route-replace', route: route({ family: 6, metric: 1, nexthops: [six, bare] }) });
+    assert.deepEqual([refused.errno, /Device only/.test(refused.message ?? '')], ['EINVAL', true]);
+    const taken = route({
+      family: 6,
+      metric: 1,
+      nexthops: [
+        { ...bare, gateway: 'fe80::1' },
+        { ...six, weight: 2 },
+      ],
+    });
+    await must({ op: 'route-replace', route: taken });
+    assert.deepEqual(await defaults(6), [taken]);
+    namespace.ip('link del tun0');
+  });
+
+  for (const family of [4, 6] as const) {
+    test(`next hops of a shared default keep order and weight: IPv${family}`, async () => {
+      clear();
+      const [first, second, third] =
+        family === 4 ? ['10.1.0.1', '192.168.1.1', '192.168.1.9'] : ['fe80::b', 'fe80::a', 'fe80::c'];
+      const hops = [
+        { ifindex: 11, gateway: first ?? null, onlink: false },
+        { ifindex: 10, gateway: second ?? null, onlink: false, weight: 256 },
+        { ifindex: 10, gateway: third ?? null, onlink: false, weight: 3 },
+      ];
+      for (const nexthops of [hops, hops.toReversed(), hops.slice(0, 1), hops.slice(1)]) {
+        const shared = route({ family, metric: family === 4 ? 0 : 1, nexthops });
+        await must({ op: 'route-replace', route: shared });
+        assert.deepEqual(await defaults(family), [shared]);
+      }
+    });
+  }
+
+  test('a single default is deleted only where it stands: never a shared one that begins with it', async () => {
+    clear();
+    const single = route({ via: '192.168.1.1', metric: 5 });
+    const hops = [...single.nexthops, { ifindex: 11, gateway: '10.1.0.1', onlink: false }];
+    for (const metric of [0, 5]) {
+      const shared = route({ metric, nexthops: hops });
+      await must({ op: 'route-add', route: shared });
+      assert.equal((await one({ op: 'route-delete', route: { ...single, metric } })).errno, 'ESRCH');
+      assert.deepEqual(await defaults(), [shared]);
+      await must({ op: 'route-append', route: { ...single, metric } });
+      // The kernel would take the shared one, which stands before it.
+      assert.equal((await one({ op: 'route-delete', route: { ...single, metric } })).errno, 'ESRCH');
+      assert.equal((await defaults()).length, 2);
+      await must({ op: 'route-delete', route: shared });
+      await must({ op: 'route-delete', route: { ...single, metric } });
+      assert.deepEqual(await defaults(), []);
+    }
+  });
+
+  test('deleting an IPv6 guard leaves what else stands in its place', async () => {
+    clear();
+    const beside = route({ family: 6, metric: 5, via: 'fe80::1' });
+    const blocked = route({ family: 6, metric: 5, type: 'unreachable' });
+    await must({ op: 'route-add', route: beside });
+    assert.equal((await one({ op: 'route-delete', route: blocked })).errno, 'ESRCH');
+    await must({ op: 'route-append', route: blocked });
+    await must({ op: 'route-delete', route: blocked });
+    assert.deepEqual(await defaults(6), [beside]);
   });
 
   test('a snapshot agrees with what ip(8) says', async () => {
@@ -216,9 +342,62 @@ describe('kernel adapter', { skip: needsRoot }, () => {
     });
   }
 
+  for (const family of [4, 6] as const) {
+    const [lan, far] = family === 4 ? ['192.168.1.32/28', '203.0.113.0/24'] : ['fd00:1::/64', '2001:db8:77::/48'];
+    const base: RuleState = { family, priority: 5200, table: 1000, mark: 0, mask: 0, protocol: OURS, other: false };
+    const udp = { ipProtocol: 17, ports: { first: 5060, last: 5070 } };
+    const rules: readonly [string, Partial<RuleState>][] = [
+      [
+        `fwmark 0x1000000/0x7f000000 lookup main suppress_prefixlength 0`,
+        { mark: 0x1000000, mask: 0x7f000000, table: 254, suppress: 0 },
+      ],
+      [`from ${lan} lookup 1000`, { source: lan }],
+      [`from ${lan} to ${far} ipproto udp dport 5060-5070 lookup 1000`, { source: lan, destination: far, ...udp }],
+      [
+        `from ${lan} ipproto tcp dport 443 lookup main suppress_prefixlength 0`,
+        { source: lan, table: 254, suppress: 0, ipProtocol: 6, ports: { first: 443, last: 443 } },
+      ],
+      [`from ${lan} ipproto udp dport 5060-5070 unreachable`, { source: lan, table: 0, action: 'unreachable', ...udp }],
+    ];
+    test(`chosen traffic by rules, in the words of ip(8): IPv${family}`, async () => {
+      for (const [words, change] of rules) {
+        const rule: RuleState = { ...base, ...change };
+        await must({ op: 'rule-add', rule });
+        const seen = (await read()).rules.filter((r) => r.family === family && r.priority === 5200);
+        assert.deepEqual(seen, [rule]);
+        const said = namespace.ip(`-${family} rule show priority 5200`);
+        assert.equal(said.replace(/from all /, '').trim(), `5200:\t${words} proto ${OURS}`);
+        assert.equal((await one({ op: 'rule-add', rule })).errno, 'EEXIST');
+        await must({ op: 'rule-delete', rule });
+        namespace.ip(`-${family} rule add ${words} priority 5200 protocol ${OURS}`);
+        assert.deepEqual(
+          (await read()).rules.filter((r) => r.family === family && r.priority === 5200),
+          [rule],
+        );
+        await must({ op: 'rule-delete', rule });
+        assert.equal((await one({ op: 'rule-delete', rule })).errno, 'ENOENT');
+      }
+    });
+  }
+
   test('rules with other selectors are never taken for ours', async () => {
-    for (const words of ['from 10.0.0.0/8', 'oif eth0', 'not fwmark 0x1', 'ipproto tcp dport 25', 'tos 0x10', 'uidrange 0-9']) {
-      namespace.ip(`rule add ${words} table 1000 priority 6000`);
+    const foreign = [
+      'oif eth0 table 1000',
+      'not fwmark 0x1 table 1000',
+      'ipproto tcp sport 25 table 1000',
+      'tos 0x10 table 1000',
+      'uidrange 0-9 table 1000',
+      'uidrange 0-9 unreachable',
+      'table 254 suppress_ifgroup 5',
+      'table 1000 realms 5',
+      'iif gone0 table 1000',
+      'prohibit',
+      'blackhole',
+      'goto 32766',
+      'nop',
+    ];
+    for (const words of foreign) {
+      namespace.ip(`rule add ${words} priority 6000`);
       const [rule] = (await read()).rules.filter((r) => r.priority === 6000);
       assert.equal(rule?.other, true, words);
       assert.equal((await one({ op: 'rule-add', rule })).errno, 'EINVAL');
@@ -229,8 +408,10 @@ describe('kernel adapter', { skip: needsRoot }, () => {
   const foreign = [
     'route add default via 192.168.1.3 dev eth0 metric 100 proto 186 mtu lock 1400 advmss 1360 initcwnd 20',
     'route add default metric 300 nexthop via 192.168.1.1 dev eth0 weight 3 nexthop via 10.1.0.1 dev eth0.5 weight 1',
+    'route add default metric 300 nexthop via 192.168.1.1 dev eth0 realm 5 nexthop via inet6 fe80::9 dev eth0.5 weight 7 onlink',
     'route add default metric 400 nhid 7',
     'route add default metric 401 nhid 9',
+    'route add default metric 402 nhid 10',
     '-4 route add default via inet6 fe80::9 dev eth0 metric 500',
     'route add default dev eth0.5 scope link metric 501',
     'route add default via 10.1.0.77 dev eth0.5 onlink metric 502 realm 5',
@@ -241,20 +422,26 @@ describe('kernel adapter', { skip: needsRoot }, () => {
     '-6 route add default via 2001:db8:1::77 dev eth0 metric 300 onlink src 2001:db8:1::2 mtu 1300',
     '-6 route add default from 2001:db8:9::/48 via fe80::5 dev eth0.5 metric 50',
     '-6 route add default metric 600 nhid 60',
+    '-6 route add default metric 602 nhid 61',
     '-6 route add blackhole default metric 601',
   ];
   test('every foreign default can be taken away and put back whole', async () => {
     clear();
     for (const words of [
-      'id 7 via 10.1.0.9 dev eth0.5',
-      'id 8 via 192.168.1.9 dev eth0',
-      'id 9 group 7,5/8,2',
-      'id 60 via fe80::6 dev eth0',
+      'nexthop add id 7 via 10.1.0.9 dev eth0.5',
+      'nexthop add id 8 via 192.168.1.9 dev eth0',
+      'nexthop add id 9 group 7,5/8,2',
+      'nexthop add id 10 blackhole',
+      'nexthop add id 60 via fe80::6 dev eth0',
+      '-6 nexthop add id 61 blackhole',
     ]) {
-      namespace.ip(`nexthop add ${words}`);
+      namespace.ip(words);
     }
-    for (const words of foreign) {
+    const expanding = foreign.map((words) => [words, '1'] as const);
+    const bare = foreign.filter((words) => words.includes('nhid')).map((words) => [words, '0'] as const);
+    for (const [words, mode] of [...expanding, ...bare]) {
       clear();
+      await must({ op: 'sysctl-set', key: 'net/ipv4/nexthop_compat_mode', value: mode });
       namespace.ip(words);
       const listing = (): string => namespace.ip('-d -4 route show default') + namespace.ip('-d -6 route show default');
       const before = listing();
@@ -269,7 +456,43 @@ describe('kernel adapter', { skip: needsRoot }, () => {
       // ip's own flush cannot delete routes by nexthop object.
       await must({ op: 'route-delete', route: seen });
     }
-    for (const id of [9, 7, 8, 60]) namespace.ip(`nexthop del id ${id}`);
+    await must({ op: 'sysctl-set', key: 'net/ipv4/nexthop_compat_mode', value: '1' });
+    for (const id of [9, 7, 8, 10, 60, 61]) namespace.ip(`nexthop del id ${id}`);
+  });
+
+  test('the next hops of routes by nexthop object are known, whether the kernel says them or not', async () => {
+    clear();
+    for (const words of [
+      'nexthop add id 7 via 10.1.0.9 dev eth0.5 onlink',
+      'nexthop add id 8 via 192.168.1.9 dev eth0',
+      'nexthop add id 9 group 7,5/8',
+      'nexthop add id 10 group 8,3',
+      'nexthop add id 11 dev eth0',
+      'nexthop add id 12 via fe80::6 dev eth0',
+      'nexthop add id 13 via fe80::7 dev eth0.5',
+      'nexthop add id 14 group 12/13,256',
+      'route add default metric 400 nhid 7',
+      'route add default metric 401 nhid 9',
+      'route add default metric 402 nhid 10',
+      'route add default metric 403 nhid 11',
+      'route add default metric 404 nhid 12',
+      'route add default metric 405 nhid 14',
+      '-6 route add default metric 406 nhid 12',
+      '-6 route add default metric 407 nhid 14',
+    ]) {
+      namespace.ip(words);
+    }
+    const told = await read();
+    await must({ op: 'sysctl-set', key: 'net/ipv4/nexthop_compat_mode', value: '0' });
+    const filledIn = await read();
+    assert.deepEqual(filledIn.routes, told.routes);
+    const seven = { ifindex: 11, gateway: '10.1.0.9', onlink: true };
+    const eight = { ifindex: 10, gateway: '192.168.1.9', onlink: false };
+    const hops = (await defaults()).slice(0, 3).map((r) => r.nexthops);
+    assert.deepEqual(hops, [[seven], [{ ...seven, weight: 5 }, eight], [eight]]);
+    for (const family of [4, 6] as const) for (const r of await defaults(family)) await must({ op: 'route-delete', route: r });
+    await must({ op: 'sysctl-set', key: 'net/ipv4/nexthop_compat_mode', value: '1' });
+    for (const id of [9, 10, 14, 7, 8, 11, 12, 13]) namespace.ip(`nexthop del id ${id}`);
   });
 
   test('a multipath default with one cable out is put back too, and looks the same meanwhile', async () => {

@@ -13,6 +13,11 @@ const PROTOCOLS: ReadonlyMap<number, string> = new Map([
   [16, 'dhcp'],
 ]);
 
+const IP_PROTOCOLS: ReadonlyMap<number, string> = new Map([
+  [6, 'tcp'],
+  [17, 'udp'],
+]);
+
 type Names = (ifindex: number) => string;
 
 export function linkNames(links: readonly LinkState[]): Names {
@@ -21,9 +26,10 @@ export function linkNames(links: readonly LinkState[]): Names {
 
 export function renderRoute(route: RouteState, names: Names): string {
   const type = route.type === 'unicast' ? '' : `${route.type} `;
-  const hops = route.nexthops.map(
-    (hop) => `${hop.gateway === null ? '' : ` via ${hop.gateway}`} dev ${names(hop.ifindex)}${hop.onlink ? ' onlink' : ''}`,
-  );
+  const hops = route.nexthops.map((hop) => {
+    const weight = hop.weight === undefined || hop.weight === 1 ? '' : ` weight ${hop.weight}`;
+    return `${hop.gateway === null ? '' : ` via ${hop.gateway}`} dev ${names(hop.ifindex)}${weight}${hop.onlink ? ' onlink' : ''}`;
+  });
   const via = hops.length > 1 ? hops.map((hop) => ` nexthop${hop}`).join('') : (hops[0] ?? '');
   const rest = [
     `proto ${PROTOCOLS.get(route.protocol) ?? route.protocol}`,
@@ -37,11 +43,21 @@ export function renderRoute(route: RouteState, names: Names): string {
 }
 
 export function renderRule(rule: RuleState): string {
-  const mark = rule.mask === 0 ? '' : `fwmark 0x${rule.mark.toString(16)}/0x${rule.mask.toString(16)} `;
-  const incoming = rule.incoming === undefined ? '' : `iif ${rule.incoming} `;
-  const to = rule.destination === undefined ? '' : `to ${rule.destination} `;
-  const other = rule.other ? ' (other)' : '';
-  return `ip${rule.family === 6 ? ' -6' : ''} rule ${rule.priority}: ${incoming}${to}${mark}lookup ${rule.table} proto ${rule.protocol}${other}`;
+  const { incoming, source, destination, mark, mask, ipProtocol, ports, suppress } = rule;
+  const range = ports === undefined ? '' : ports.first === ports.last ? `${ports.first}` : `${ports.first}-${ports.last}`;
+  const words = [
+    incoming === undefined ? '' : `iif ${incoming}`,
+    source === undefined ? '' : `from ${source}`,
+    destination === undefined ? '' : `to ${destination}`,
+    mask === 0 ? '' : `fwmark 0x${mark.toString(16)}/0x${mask.toString(16)}`,
+    ipProtocol === undefined ? '' : `ipproto ${IP_PROTOCOLS.get(ipProtocol) ?? ipProtocol}`,
+    range === '' ? '' : `dport ${range}`,
+    rule.action ?? `lookup ${rule.table}`,
+    suppress === undefined ? '' : `suppress_prefixlength ${suppress}`,
+    `proto ${rule.protocol}`,
+    rule.other ? '(other)' : '',
+  ];
+  return `ip${rule.family === 6 ? ' -6' : ''} rule ${rule.priority}: ${words.filter(Boolean).join(' ')}`;
 }
 
 export function renderOp(op: KernelOp, names: Names): string {

@@ -1,6 +1,6 @@
 /**
- * Numbers of netlink(7) and rtnetlink(7), from linux/netlink.h, rtnetlink.h, if_link.h, if_addr.h, neighbour.h and
- * fib_rules.h. Only those that are used.
+ * Numbers of netlink(7) and rtnetlink(7), from linux/netlink.h, rtnetlink.h, if_link.h, if_addr.h, neighbour.h, nexthop.h
+ * and fib_rules.h. Only those that are used.
  */
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
@@ -38,6 +38,9 @@ export const RTM_GETNEIGH = 30;
 export const RTM_NEWRULE = 32;
 export const RTM_DELRULE = 33;
 export const RTM_GETRULE = 34;
+export const RTM_NEWNEXTHOP = 104;
+export const RTM_DELNEXTHOP = 105;
+export const RTM_GETNEXTHOP = 106;
 
 /** Multicast groups (enum rtnetlink_groups). */
 export const RTNLGRP = {
@@ -49,13 +52,18 @@ export const RTNLGRP = {
   ipv6Address: 9,
   ipv6Route: 11,
   ipv6Rule: 19,
+  nexthop: 32,
 } as const;
 
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 
 export const IFLA_IFNAME = 3;
+export const IFLA_STATS64 = 23;
 export const IFLA_EXT_MASK = 29;
+export const IFLA_PROP_LIST = 52;
+export const IFLA_ALT_IFNAME = 53;
+/** spares the IPv6 counters of each link; IFLA_STATS64 comes all the same */
 export const RTEXT_FILTER_SKIP_STATS = 8;
 export const IFF_UP = 0x1;
 export const IFF_LOOPBACK = 0x8;
@@ -67,6 +75,9 @@ export const IFA_LOCAL = 2;
 export const IFA_FLAGS = 8;
 export const IFA_F_DADFAILED = 0x08;
 export const IFA_F_TENTATIVE = 0x40;
+
+/** `lo` in every namespace */
+export const LOOPBACK_IFINDEX = 1;
 
 export const RT_TABLE_MAIN = 254;
 export const RT_SCOPE_LINK = 253;
@@ -95,6 +106,7 @@ export const RTA = {
 /** Attributes of rules. */
 export const FRA = {
   destination: 1,
+  source: 2,
   incoming: 3,
   priority: 6,
   fwmark: 10,
@@ -103,8 +115,12 @@ export const FRA = {
   fwmask: 16,
   pad: 18,
   protocol: 21,
+  ipProtocol: 22,
+  destinationPorts: 24,
+  destinationPortMask: 29,
 } as const;
 export const FR_ACT_TO_TBL = 1;
+export const FR_ACT_UNREACHABLE = 7;
 export const FIB_RULE_PERMANENT = 1;
 
 export const NDA_DST = 1;
@@ -121,3 +137,6 @@ export const NUD = {
   noarp: 0x40,
   permanent: 0x80,
 } as const;
+
+/** Attributes of nexthop objects. */
+export const NHA = { id: 1, group: 2, oif: 5, gateway: 6 } as const;

@@ -1,7 +1,7 @@
 /**
  * Link, address and neighbour messages (rtnetlink(7)) -> the core's types, and the requests for them. Pure bytes.
  */
-import type { AddressState, LinkState, NeighbourState } from '../../core/kernel.js';
+import type { AddressState, LinkCounters, LinkState, NeighbourState } from '../../core/kernel.js';
 import type { Family } from '../../core/model.js';
 import { formatAddress, parseAddress } from './address.js';
 import * as nl from './constants.js';
@@ -24,8 +24,16 @@ export function decodeLink(body: Buffer): LinkState | null {
   if (body[0] !== 0) return null;
   const flags = body.readUInt32LE(8);
   let name = '';
+  const altNames: string[] = [];
+  let counters: LinkCounters | null = null;
   forEachAttribute(body, IFINFOMSG_LENGTH, (type, value) => {
     if (type === nl.IFLA_IFNAME) name = text(value);
+    else if (type === nl.IFLA_STATS64) counters = countersOf(value);
+    else if (type === nl.IFLA_PROP_LIST) {
+      forEachAttribute(value, 0, (property, bytes) => {
+        if (property === nl.IFLA_ALT_IFNAME) altNames.push(text(bytes));
+      });
+    }
   });
   return {
     index: body.readInt32LE(4),
@@ -34,7 +42,15 @@ export function decodeLink(body: Buffer): LinkState | null {
     carrier: (flags & nl.IFF_LOWER_UP) !== 0,
     loopback: (flags & nl.IFF_LOOPBACK) !== 0,
     pointToPoint: (flags & nl.IFF_POINTOPOINT) !== 0,
+    ...(altNames.length === 0 ? {} : { altNames }),
+    ...(counters === null ? {} : { counters }),
   };
+}
+
+/** struct rtnl_link_stats64 begins with rx_packets, tx_packets, rx_bytes, tx_bytes. Exact up to 8 PiB. */
+function countersOf(value: Buffer): LinkCounters {
+  need(value, 32, 'link counters');
+  return { rxBytes: Number(value.readBigUInt64LE(16)), txBytes: Number(value.readBigUInt64LE(24)) };
 }
 
 export function encodeLinkDump(sequence: number, flags: number): Buffer {

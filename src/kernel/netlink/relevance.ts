@@ -26,6 +26,10 @@ export function relevantChange(message: Message, tables: ReadonlySet<number>): C
       const wanted = tables.has(route.table) || (route.table === nl.RT_TABLE_MAIN && (route.isDefault || route.onLink));
       return wanted ? 'route' : null;
     }
+    case nl.RTM_NEWNEXTHOP:
+    case nl.RTM_DELNEXTHOP:
+      // Routes by this object go another way now; those of IPv4 that go with it are told in no other way.
+      return 'route';
     case nl.RTM_NEWRULE:
     case nl.RTM_DELRULE:
       return 'rule';

@@ -3,16 +3,18 @@
  *
  * RouteState.rest is private to this file: the attributes without a name of their own, as they came, in base64. Type 0, which
  * the kernel never uses, holds what the header says beyond the state: source prefix length and, for type `other`, rtm_type.
- * A multipath route keeps RTA_MULTIPATH there (weights, encapsulation), a route by nexthop object keeps RTA_NH_ID: on the
- * way back they stand for `nexthops`.
+ * A multipath route keeps RTA_MULTIPATH there only where a hop holds more than a Nexthop says (encapsulation, realms), a route
+ * by nexthop object keeps RTA_NH_ID: on the way back they stand for `nexthops`.
  */
 import type { Nexthop, RouteState, RouteType } from '../../core/kernel.js';
 import type { Family } from '../../core/model.js';
+import { KernelError } from '../error.js';
 import { addressFamily, formatAddress, parseAddress, parseDestination } from './address.js';
 import * as nl from './constants.js';
 import { align4, forEachAttribute, MalformedError, MessageBuilder, need, u8, u32 } from './wire.js';
 
 const RTMSG_LENGTH = 12;
+const RTNEXTHOP_LENGTH = 8;
 const REST_HEADER = 0;
 const NO_BYTES = Buffer.alloc(0);
 
@@ -63,27 +65,37 @@ function decodeVia(value: Buffer): string {
   return formatAddress(family, value.subarray(2));
 }
 
-function decodeMultipath(family: Family, value: Buffer): Nexthop[] {
+/** `whole`: the nexthops say everything that the attribute says. */
+function decodeMultipath(family: Family, value: Buffer): { nexthops: Nexthop[]; whole: boolean } {
   const nexthops: Nexthop[] = [];
+  let whole = true;
   let at = 0;
-  while (value.length - at >= 8) {
+  while (value.length - at >= RTNEXTHOP_LENGTH) {
     const length = value.readUInt16LE(at);
-    if (length < 8 || length > value.length - at) throw new MalformedError(`nexthop length ${length}`);
+    if (length < RTNEXTHOP_LENGTH || length > value.length - at) throw new MalformedError(`nexthop length ${length}`);
     let gateway: string | null = null;
-    forEachAttribute(value.subarray(at, at + length), 8, (type, bytes) => {
+    forEachAttribute(value.subarray(at, at + length), RTNEXTHOP_LENGTH, (type, bytes) => {
       if (type === nl.RTA.gateway) gateway = formatAddress(family, bytes);
       else if (type === nl.RTA.via) gateway = decodeVia(bytes);
+      else whole = false;
     });
-    nexthops.push({ ifindex: value.readInt32LE(at + 4), gateway, onlink: ((value[at + 2] ?? 0) & nl.RTNH_F_ONLINK) !== 0 });
+    const onlink = ((value[at + 2] ?? 0) & nl.RTNH_F_ONLINK) !== 0;
+    // rtnh_hops is the weight less one.
+    nexthops.push(weighted({ ifindex: value.readInt32LE(at + 4), gateway, onlink }, (value[at + 3] ?? 0) + 1));
     at += align4(length);
   }
-  return nexthops;
+  return { nexthops, whole };
+}
+
+/** A weight of 1 is not written down: what has never been given one has it too. */
+export function weighted(hop: Nexthop, weight: number): Nexthop {
+  return weight === 1 ? hop : { ...hop, weight };
 }
 
 /** The nexthops of RTA_MULTIPATH without what comes and goes with the link (dead, linkdown): the kernel refuses those flags. */
 function withoutState(multipath: Buffer): Buffer {
   const kept = Buffer.from(multipath);
-  for (let at = 0; kept.length - at >= 8; at += align4(kept.readUInt16LE(at))) {
+  for (let at = 0; kept.length - at >= RTNEXTHOP_LENGTH; at += align4(kept.readUInt16LE(at))) {
     kept[at + 2] = (kept[at + 2] ?? 0) & nl.RTNH_F_ONLINK;
   }
   return kept;
@@ -132,11 +144,13 @@ export function decodeRoute(body: Buffer): RouteState | null {
       case nl.RTA.prefsrc:
         prefsrc = formatAddress(family, value);
         break;
-      case nl.RTA.multipath:
-        multipath = decodeMultipath(family, value);
+      case nl.RTA.multipath: {
+        const { nexthops, whole } = decodeMultipath(family, value);
+        multipath = nexthops;
         // A nexthop object (named before its hops) stands for them: the kernel takes one or the other.
-        if (!nexthopObject) rest.push(attributeBytes(attribute, withoutState(value)));
+        if (!nexthopObject && !whole) rest.push(attributeBytes(attribute, withoutState(value)));
         break;
+      }
       case nl.RTA.nhId:
         nexthopObject = true;
         rest.push(attributeBytes(attribute, value));
@@ -161,7 +175,6 @@ export function decodeRoute(body: Buffer): RouteState | null {
   });
   const onlink = (body.readUInt32LE(8) & nl.RTNH_F_ONLINK) !== 0;
   // IPv6 shows its guards as routes out of `lo`; IPv4 shows them without a device. Both are written without.
-  const guard = type !== 'unicast' && type !== 'other';
   const single: Nexthop[] = oif !== 0 || gateway !== null ? [{ ifindex: oif, gateway, onlink }] : [];
   return {
     family,
@@ -173,10 +186,14 @@ export function decodeRoute(body: Buffer): RouteState | null {
     tos,
     scope,
     prefsrc,
-    nexthops: guard ? [] : (multipath ?? single),
+    nexthops: isGuard(type) ? [] : (multipath ?? single),
     expires,
     rest: rest.length === 0 ? '' : Buffer.concat(rest).toString('base64'),
   };
+}
+
+function isGuard(type: RouteType): boolean {
+  return type !== 'unicast' && type !== 'other';
 }
 
 function attributeBytes(type: number, value: Buffer): Buffer {
@@ -201,14 +218,21 @@ function gatewayAttribute(family: Family, gateway: string): { type: number; valu
     : { type: nl.RTA.via, value: viaBytes(gateway) };
 }
 
+function hopsOf({ weight = 1 }: Nexthop): number {
+  if (!Number.isInteger(weight) || weight < 1 || weight > 256)
+    throw new KernelError('EINVAL', 'route', `not a weight: ${weight}`);
+  return weight - 1;
+}
+
 function encodeMultipath(family: Family, nexthops: readonly Nexthop[]): Buffer {
   return Buffer.concat(
     nexthops.map((hop) => {
       const gateway = hop.gateway === null ? null : gatewayAttribute(family, hop.gateway);
       const attribute = gateway === null ? NO_BYTES : attributeBytes(gateway.type, gateway.value);
-      const head = Buffer.alloc(8);
-      head.writeUInt16LE(8 + attribute.length, 0);
+      const head = Buffer.alloc(RTNEXTHOP_LENGTH);
+      head.writeUInt16LE(RTNEXTHOP_LENGTH + attribute.length, 0);
       head.writeUInt8(hop.onlink ? nl.RTNH_F_ONLINK : 0, 2);
+      head.writeUInt8(hopsOf(hop), 3);
       head.writeInt32LE(hop.ifindex, 4);
       return Buffer.concat([head, attribute]);
     }),
@@ -237,7 +261,9 @@ export function encodeRoute(messageType: number, flags: number, sequence: number
   head[4] = route.table < 256 ? route.table : 0;
   head[5] = route.protocol;
   head[6] = route.scope;
-  head[7] = route.type === 'other' ? otherType : nl.RTN[route.type];
+  // A route by a blackhole object is told as a blackhole, and known as unicast all the same.
+  const byObject = has(nl.RTA.nhId);
+  head[7] = route.type === 'other' ? otherType : nl.RTN[byObject ? 'unicast' : route.type];
   if (only?.onlink === true) head.writeUInt32LE(nl.RTNH_F_ONLINK, 8);
 
   const message = new MessageBuilder(messageType, flags, sequence).fixed(head);
@@ -245,7 +271,11 @@ export function encodeRoute(messageType: number, flags: number, sequence: number
   message.u32(nl.RTA.table, route.table);
   if (route.metric !== 0) message.u32(nl.RTA.priority, route.metric);
   if (route.prefsrc !== null) message.attribute(nl.RTA.prefsrc, parseAddress(family, route.prefsrc));
-  if (!has(nl.RTA.multipath) && !has(nl.RTA.nhId)) {
+  if (messageType === nl.RTM_DELROUTE && family === 6 && isGuard(route.type) && !byObject) {
+    // An IPv6 deletion is not asked for the type: only the device tells a guard from what else stands in its place.
+    message.u32(nl.RTA.oif, nl.LOOPBACK_IFINDEX);
+  }
+  if (!has(nl.RTA.multipath) && !byObject) {
     if (only !== undefined) {
       if (only.ifindex !== 0) message.u32(nl.RTA.oif, only.ifindex);
       if (only.gateway !== null) {
@@ -260,10 +290,23 @@ export function encodeRoute(messageType: number, flags: number, sequence: number
   return message.finish();
 }
 
-/** A dump request for one table of one family; the filter needs NETLINK_GET_STRICT_CHK. */
-export function encodeRouteDump(sequence: number, flags: number, family: Family, table: number): Buffer {
+/** The nexthop object by which a route goes; null for a route with next hops of its own. */
+export function nexthopObjectOf(route: RouteState): number | null {
+  if (route.type !== 'unicast' || route.rest === '') return null;
+  let id: number | null = null;
+  forEachAttribute(Buffer.from(route.rest, 'base64'), 0, (type, value) => {
+    if (type === nl.RTA.nhId) id = u32(value);
+  });
+  return id;
+}
+
+/**
+ * A dump request for one table of one family, of one rtm_protocol or of all (0); the filter needs NETLINK_GET_STRICT_CHK.
+ */
+export function encodeRouteDump(sequence: number, flags: number, family: Family, table: number, protocol = 0): Buffer {
   const head = Buffer.alloc(RTMSG_LENGTH);
   head[0] = family === 4 ? nl.AF_INET : nl.AF_INET6;
   head[4] = table < 256 ? table : 0;
+  head[5] = protocol;
   return new MessageBuilder(nl.RTM_GETROUTE, flags, sequence).fixed(head).u32(nl.RTA.table, table).finish();
 }

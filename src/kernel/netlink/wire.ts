@@ -57,6 +57,11 @@ export function u32(value: Buffer): number {
   return value.readUInt32LE(0);
 }
 
+export function u16(value: Buffer): number {
+  if (value.length < 2) throw new MalformedError(`${value.length} bytes for a 16-bit value`);
+  return value.readUInt16LE(0);
+}
+
 export function u8(value: Buffer): number {
   if (value.length < 1) throw new MalformedError('no byte for an 8-bit value');
   return value.readUInt8(0);

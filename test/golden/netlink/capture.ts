@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as libc from '../../../src/kernel/libc.js';
 import * as nl from '../../../src/kernel/netlink/constants.js';
+import { encodeNexthopDump } from '../../../src/kernel/netlink/nexthop.js';
 import { encodeAddressDump, encodeLinkDump, encodeNeighbourDump, encodeRuleDump } from '../../../src/kernel/netlink/objects.js';
 import { encodeRoute, encodeRouteDump } from '../../../src/kernel/netlink/route.js';
 import { netlinkAddress, openRouteSocket, SOL_NETLINK } from '../../../src/kernel/netlink/session.js';
@@ -26,11 +27,17 @@ route add default metric 300 nexthop via 192.168.1.1 dev eth0 weight 3 nexthop v
 nexthop add id 7 via 10.1.0.9 dev eth0.5
 nexthop add id 8 via 192.168.1.9 dev eth0
 nexthop add id 9 group 7,5/8,2
+nexthop add id 10 group 7
+nexthop add id 11 blackhole
+nexthop add id 12 dev eth0
 route add default metric 400 nhid 7
 route add default metric 401 nhid 9
+route add default metric 402 nhid 10
+route add default metric 403 nhid 11
 -4 route add default via inet6 fe80::9 dev eth0 metric 500
 -4 route add default metric 502 nexthop via inet6 fe80::9 dev eth0 nexthop via inet6 fe80::a dev eth0.5
 route add default metric 501 dev eth0.5 scope link
+route add default metric 503 nexthop via 192.168.1.1 dev eth0 weight 3 realm 5 nexthop via 10.1.0.1 dev eth0.5
 route add 172.16.0.0/12 via 192.168.1.77
 route add 172.31.0.0/16 dev eth0 scope link
 route add default table 1000 via 192.168.1.1 dev eth0 proto 177
@@ -55,8 +62,18 @@ rule add table main suppress_prefixlength 0 priority 5003
 rule add ipproto tcp dport 25 table 1000 priority 5004
 rule add not fwmark 0x1 table 1000 priority 5005
 rule add uidrange 0-10 unreachable priority 5006
+rule add from 192.168.1.32/28 to 203.0.113.0/24 ipproto udp dport 5060-5070 table main suppress_prefixlength 0 priority 5007 protocol 177
+rule add from 192.168.1.32/28 to 203.0.113.0/24 ipproto udp dport 5060-5070 unreachable priority 5008 protocol 177
+rule add fwmark 0x1000000/0x7f000000 table main suppress_prefixlength 0 priority 5009 protocol 177
+rule add ipproto tcp sport 25 table 1000 priority 5010
+rule add table main suppress_ifgroup 5 priority 5011
+rule add prohibit priority 5012
 -6 rule add fwmark 0x41/0x7f table 1000 priority 5000 protocol 177
 -6 rule add tos 0x10 table 1000 priority 5001
+-6 rule add from fd00:1::/64 to 2001:db8:77::/48 ipproto tcp dport 443 table main suppress_prefixlength 0 priority 5007 protocol 177
+-6 rule add from fd00:1::/64 unreachable priority 5008 protocol 177
+link property add dev eth0 altname fibre altname wan-one
+link set eth0.5 alias cable
 neigh add 192.168.1.1 lladdr 02:00:00:00:00:01 dev eth0
 neigh add 192.168.1.253 lladdr 02:00:00:00:00:02 dev eth0 nud stale
 neigh add proxy 192.168.1.99 dev eth0
@@ -73,6 +90,8 @@ route add 203.0.114.0/24 via 192.168.1.1 table 1000
 -6 route del default metric 1
 rule del priority 5000
 neigh change 192.168.1.253 dev eth0 nud failed
+nexthop replace id 7 via 10.1.0.10 dev eth0.5
+nexthop del id 8
 `;
 
 const directory = process.argv[2];
@@ -112,6 +131,12 @@ function write(name: string, datagrams: readonly Buffer[]): void {
 for (const words of lines(SETTINGS)) namespace.ip(words);
 const DUMP = nl.NLM_F_REQUEST | nl.NLM_F_DUMP;
 const CREATE = nl.NLM_F_REQUEST | nl.NLM_F_ACK | nl.NLM_F_CREATE | nl.NLM_F_EXCL;
+// Routes by nexthop object, which this kernel now leaves to the reader.
+writeFileSync('/proc/sys/net/ipv4/nexthop_compat_mode', '0');
+write('nexthops', exchange(encodeNexthopDump(1, DUMP)));
+write('routes4-objects', exchange(encodeRouteDump(1, DUMP, 4, 254)));
+write('routes6-objects', exchange(encodeRouteDump(1, DUMP, 6, 254)));
+writeFileSync('/proc/sys/net/ipv4/nexthop_compat_mode', '1');
 write('links', exchange(encodeLinkDump(1, DUMP)));
 write('addresses', exchange(encodeAddressDump(1, DUMP)));
 for (const family of [4, 6] as const) {

@@ -2,6 +2,7 @@
  * Captured datagrams as the codec understands them: the common ground of the golden files' maker and their test.
  */
 import * as nl from '../../../src/kernel/netlink/constants.js';
+import { decodeNexthop } from '../../../src/kernel/netlink/nexthop.js';
 import { decodeAddress, decodeLink, decodeNeighbour } from '../../../src/kernel/netlink/objects.js';
 import { relevantChange } from '../../../src/kernel/netlink/relevance.js';
 import { decodeRoute } from '../../../src/kernel/netlink/route.js';
@@ -18,6 +19,8 @@ const decoders: ReadonlyMap<number, [string, (body: Buffer) => unknown]> = new M
   [nl.RTM_NEWRULE, ['rule', decodeRule]],
   [nl.RTM_DELRULE, ['rule deleted', decodeRule]],
   [nl.RTM_NEWNEIGH, ['neighbour', decodeNeighbour]],
+  [nl.RTM_NEWNEXTHOP, ['nexthop', decodeNexthop]],
+  [nl.RTM_DELNEXTHOP, ['nexthop deleted', decodeNexthop]],
 ]);
 
 function describeMessage(message: Message): unknown {

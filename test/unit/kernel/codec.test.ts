@@ -10,7 +10,8 @@ import type { Family } from '../../../src/core/model.js';
 import { KernelError } from '../../../src/kernel/error.js';
 import { formatAddress, parseAddress } from '../../../src/kernel/netlink/address.js';
 import * as nl from '../../../src/kernel/netlink/constants.js';
-import { decodeRoute, encodeRoute, glanceRoute } from '../../../src/kernel/netlink/route.js';
+import { expandNexthop, type NexthopObject } from '../../../src/kernel/netlink/nexthop.js';
+import { decodeRoute, encodeRoute, glanceRoute, nexthopObjectOf } from '../../../src/kernel/netlink/route.js';
 import { decodeRule, encodeRule } from '../../../src/kernel/netlink/rule.js';
 import { forEachMessage, HEADER_LENGTH, MalformedError } from '../../../src/kernel/netlink/wire.js';
 import { describeDatagrams } from '../../golden/netlink/describe.js';
@@ -85,6 +86,10 @@ const routes: fc.Arbitrary<RouteState> = fc
       gateway: fc.oneof(fc.constant(null), addressOf(family)),
       onlink: fc.boolean(),
     });
+    const several = fc.array(
+      fc.tuple(nexthop, fc.integer({ min: 1, max: 256 })).map(([hop, weight]) => (weight === 1 ? hop : { ...hop, weight })),
+      { minLength: 2, maxLength: 64 },
+    );
     return record({
       family: fc.constant(family),
       table: u32,
@@ -95,7 +100,7 @@ const routes: fc.Arbitrary<RouteState> = fc
       tos: byte,
       scope: byte,
       prefsrc: fc.oneof(fc.constant(null), addressOf(family)),
-      nexthops: fc.array(nexthop, { minLength: 1, maxLength: 1 }),
+      nexthops: fc.oneof(fc.array(nexthop, { minLength: 1, maxLength: 1 }), several),
       expires: fc.constant(false),
       rest: fc.constantFrom('', 'FAAIAAgAAgB4BQAACAAIAFAFAAA='),
     });
@@ -115,14 +120,31 @@ describe('what is written is read back', () => {
   });
 
   test('rules', () => {
-    const rules: fc.Arbitrary<RuleState> = record({
-      family: fc.constantFrom<Family>(4, 6),
-      priority: u32,
-      table: fc.integer({ min: 1, max: 0xffffffff }),
-      mark: u32,
-      mask: u32,
-      protocol: byte,
-      other: fc.constant(false),
+    const port = fc.integer({ min: 1, max: 0xffff });
+    const some = <T extends object>(part: fc.Arbitrary<T>): fc.Arbitrary<T | object> => fc.oneof(fc.constant({}), part);
+    const rules = fc.constantFrom<Family>(4, 6).chain((family) => {
+      const network = destinationOf(family).filter((destination) => destination !== 'default');
+      const always = record({
+        family: fc.constant(family),
+        priority: u32,
+        table: fc.integer({ min: 1, max: 0xffffffff }),
+        mark: u32,
+        mask: u32,
+        protocol: byte,
+        other: fc.constant(false),
+      });
+      return fc
+        .tuple(
+          always,
+          some(record({ source: network })),
+          some(record({ destination: network })),
+          some(record({ incoming: fc.constantFrom('lo', 'eth0.5') })),
+          some(record({ ipProtocol: fc.integer({ min: 1, max: 255 }) })),
+          some(record({ ports: record({ first: port, last: port }) })),
+          some(record({ suppress: fc.integer({ min: 0, max: 128 }) })),
+          some(record({ action: fc.constant('unreachable' as const), table: fc.constant(0) })),
+        )
+        .map((parts): RuleState => Object.assign({}, ...parts));
     });
     fc.assert(
       fc.property(rules, (rule) => {
@@ -141,23 +163,71 @@ describe('what is written is read back', () => {
     }
   });
 
-  test('a multipath route of ours', () => {
-    const hops = [
-      { ifindex: 3, gateway: '192.0.2.1', onlink: false },
-      { ifindex: 4, gateway: null, onlink: true },
-    ];
+  test('a single next hop is written without a weight, and a weight that cannot be not at all', () => {
     const [sample] = fc.sample(routes, 1);
     assert.ok(sample);
-    const route: RouteState = {
-      ...sample,
-      family: 4,
-      destination: 'default',
-      prefsrc: null,
-      type: 'unicast',
-      rest: '',
-      nexthops: hops,
-    };
-    assert.deepEqual(decodeRoute(encodeRoute(nl.RTM_NEWROUTE, 0, 1, route).subarray(HEADER_LENGTH))?.nexthops, hops);
+    const hop = { ifindex: 3, gateway: '192.0.2.1', onlink: false };
+    const base: RouteState = { ...sample, family: 4, destination: 'default', prefsrc: null, type: 'unicast', rest: '' };
+    const written = (weights: readonly number[]): Buffer =>
+      encodeRoute(nl.RTM_NEWROUTE, 0, 1, { ...base, nexthops: weights.map((weight) => ({ ...hop, weight })) });
+    assert.deepEqual(written([7]), encodeRoute(nl.RTM_NEWROUTE, 0, 1, { ...base, nexthops: [hop] }));
+    assert.deepEqual(decodeRoute(written([1, 256]).subarray(HEADER_LENGTH))?.nexthops, [hop, { ...hop, weight: 256 }]);
+    for (const weight of [0, 257, 1.5, Number.NaN]) assert.throws(() => written([weight, 1]), KernelError);
+  });
+
+  test('rules that cannot be are not written', () => {
+    const rule: RuleState = { family: 4, priority: 1, table: 254, mark: 0, mask: 0, protocol: 1, other: false };
+    for (const change of [
+      { other: true },
+      { ports: { first: 0, last: 5 } },
+      { ports: { first: 5, last: 70_000 } },
+      { source: 'x/8' },
+    ]) {
+      assert.throws(() => encodeRule(nl.RTM_NEWRULE, 0, 1, { ...rule, ...change }), KernelError);
+    }
+  });
+
+  test('nexthops by object are what the kernel would have made of them', () => {
+    const hop = { ifindex: 3, gateway: '192.0.2.1', onlink: false };
+    const other = { ifindex: 4, gateway: null, onlink: true };
+    const objects: readonly NexthopObject[] = [
+      { id: 1, hop, members: [] },
+      { id: 2, hop: other, members: [] },
+      {
+        id: 3,
+        hop: null,
+        members: [
+          { id: 1, weight: 5 },
+          { id: 2, weight: 1 },
+        ],
+      },
+      { id: 4, hop: null, members: [{ id: 2, weight: 9 }] },
+      { id: 5, hop: null, members: [] },
+      {
+        id: 6,
+        hop: null,
+        members: [
+          { id: 1, weight: 2 },
+          { id: 99, weight: 2 },
+        ],
+      },
+    ];
+    const known = new Map(objects.map((object) => [object.id, object]));
+    const expand = (id: number): unknown => expandNexthop(known, id);
+    assert.deepEqual([1, 2, 3, 4, 5, 6, 7].map(expand), [[hop], [other], [{ ...hop, weight: 5 }, other], [other], [], [hop], []]);
+  });
+
+  test('a captured route by nexthop object says which one', () => {
+    const objects = datagramsOf('routes4-objects.hex').flatMap((datagram) => {
+      const ids: (number | null)[] = [];
+      forEachMessage(datagram, (message) => {
+        const route = message.type === nl.RTM_NEWROUTE ? decodeRoute(message.body) : null;
+        if (route !== null) ids.push(nexthopObjectOf(route));
+      });
+      return ids.filter((id) => id !== null);
+    });
+    // The blackhole is one without a next hop to know.
+    assert.deepEqual(objects, [7, 9, 10]);
   });
 });
 
