@@ -8,13 +8,24 @@ import { parseArgs } from 'node:util';
 import { Interrupted, listenForInterruption } from '../src/lab/demo-interruption.js';
 import type { Contender } from './contender.js';
 import { atHundredMs, atOneSecond, carrierLoss, type Effort } from './failover.js';
+import { openConnections } from './flows.js';
 import { destroyCurrentLab } from './labs.js';
 import { peers } from './peers/index.js';
 import { failedRow, type Row, type RowId, verdictOf } from './row.js';
 import { manyTargets, ordinaryLoad, startUp } from './running.js';
 import { notesText, settingsText, tableText } from './table.js';
 
-const ROWS: readonly RowId[] = ['silent-1s', 'silent-100ms', 'carrier', 'router-1s', 'failback', 'start', 'load', 'load-512'];
+const ROWS: readonly RowId[] = [
+  'silent-1s',
+  'silent-100ms',
+  'carrier',
+  'router-1s',
+  'failback',
+  'start',
+  'load',
+  'load-512',
+  'flows',
+];
 
 const HELP = `npm run bench -- [options]
    --quick        fewer runs, shorter: to see that it works, not to believe the figures
@@ -56,6 +67,7 @@ async function main(options: Options): Promise<number> {
     ...(await attempt('start', 'start', () => startUp(wanted, effort))),
     ...(await attempt('load', 'ordinary load', () => ordinaryLoad(wanted, effort, seconds))),
     ...(await attempt('load-512', '512 targets', () => manyTargets(wanted, effort, seconds))),
+    ...(await attempt('flows', 'open connections', () => openConnections(wanted, effort))),
   ];
   effort.progress('', '');
   const verdicts = rows.map(verdictOf);

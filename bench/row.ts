@@ -3,7 +3,7 @@
  */
 import { type Figures, figuresOf } from './figures.js';
 
-export type RowId = 'silent-1s' | 'silent-100ms' | 'carrier' | 'router-1s' | 'failback' | 'start' | 'load' | 'load-512';
+export type RowId = 'silent-1s' | 'silent-100ms' | 'carrier' | 'router-1s' | 'failback' | 'start' | 'load' | 'load-512' | 'flows';
 
 export interface Beside {
   readonly name: string;

@@ -214,7 +214,7 @@ const SILENCE = [
 ];
 
 export function nft(script: string): string {
-  return execFileSync('nft', [script], { encoding: 'utf8' });
+  return execFileSync('nft', [script], { encoding: 'utf8', maxBuffer: 64 << 20 });
 }
 
 /**
