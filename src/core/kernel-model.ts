@@ -270,11 +270,9 @@ export function deletedByIpv4(routes: readonly RouteState[], wanted: RouteState)
   );
 }
 
-/** fib_nh_match: one next hop is compared with the route's first alone, several with each of the route's; never the weights. */
+/** fib_nh_match: each of the route's hops is compared with its place in a list that may be longer; never the weights. */
 function nexthopsMatch(wanted: readonly Nexthop[], candidate: readonly Nexthop[]): boolean {
-  const [only] = wanted;
-  if (only === undefined) return true;
-  if (wanted.length === 1) return hopMatches(only, candidate[0]);
+  if (wanted.length === 0) return true;
   return candidate.every((hop, index) => {
     const other = wanted[index];
     return other !== undefined && hopMatches(other, hop);

@@ -162,9 +162,9 @@ export class RtnlKernel implements Kernel {
   }
 
   #deleteRoute(route: RouteState): void {
-    // IPv4 takes the first route that fits, and fits loosely (fib_nh_match): metric 0 means "any metric", and one next hop
-    // means "any route that begins with it". So look first, lest a standby default or a whole multipath route goes instead.
-    if (route.family === 4 && (route.metric === 0 || route.nexthops.length === 1) && !this.#isFirstToGo(route)) {
+    // IPv4 takes the first route that fits, and fits loosely (fib_nh_match): metric 0 means "any metric", and several next hops
+    // mean "any route that has the first of them". So look first, lest what stands in its stead goes.
+    if (route.family === 4 && (route.metric === 0 || route.nexthops.length > 1) && !this.#isFirstToGo(route)) {
       throw new KernelError('ESRCH', 'route-delete', 'no such route, only others that look like it');
     }
     this.#session.request('route-delete', (sequence, flags) => encodeRoute(nl.RTM_DELROUTE, flags, sequence, route));

@@ -275,8 +275,12 @@ export function encodeRoute(messageType: number, flags: number, sequence: number
     // An IPv6 deletion is not asked for the type: only the device tells a guard from what else stands in its place.
     message.u32(nl.RTA.oif, nl.LOOPBACK_IFINDEX);
   }
+  // A deletion from IPv4 by one gateway would take a shared route that begins with it too; by a list of one it does not.
+  const listed = messageType === nl.RTM_DELROUTE && family === 4 && only !== undefined && only.ifindex !== 0;
   if (!has(nl.RTA.multipath) && !byObject) {
-    if (only !== undefined) {
+    if (listed) {
+      message.attribute(nl.RTA.multipath, encodeMultipath(family, route.nexthops));
+    } else if (only !== undefined) {
       if (only.ifindex !== 0) message.u32(nl.RTA.oif, only.ifindex);
       if (only.gateway !== null) {
         const gateway = gatewayAttribute(family, only.gateway);

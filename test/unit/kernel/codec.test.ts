@@ -43,9 +43,10 @@ describe('captured bytes', () => {
           const route = decodeRoute(message.body);
           assert.ok(route);
           const again = decodeRoute(encodeRoute(nl.RTM_NEWROUTE, 0, 1, route).subarray(HEADER_LENGTH));
-          // A lifetime is not written; nexthops of a nexthop object are not either: the object stands for them.
-          assert.deepEqual({ ...again, nexthops: 0 }, { ...route, expires: false, nexthops: 0 });
-          if (!hasNexthopObject(route)) assert.deepEqual(again?.nexthops, route.nexthops);
+          // A lifetime is not written. A nexthop object stands for the hops, and a blackhole of its kind for the type.
+          const byObject = hasNexthopObject(route);
+          const same = { ...route, expires: false, ...(byObject ? { type: 'unicast', nexthops: [] } : {}) };
+          assert.deepEqual(again, same);
           seen++;
         });
       }
