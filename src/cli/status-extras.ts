@@ -2,9 +2,10 @@
  * The parts of the status that only some have: shared, drained and metered uplinks, `via`, drills, strangers on the LAN. Each
  * gives no line where there is nothing to tell. Pure, like status-text.ts.
  */
+import { formatBytes } from '../core/bytes.js';
 import { formatDuration } from '../core/describe.js';
 import type { FamilyView, StatusView, UplinkView, UsageView } from '../core/messages.js';
-import { clockTime, dayOf, formatBytes, formatShare } from './figures.js';
+import { clockTime, dayOf, formatShare } from './figures.js';
 import { type Paint, table } from './paint.js';
 
 /** `fibre (3 of 4) and cable (1 of 4)`; null = nothing is shared. */

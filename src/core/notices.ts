@@ -5,7 +5,8 @@
 import type { Notice, NoticeFigures } from './action.js';
 import type { Agenda } from './agenda.js';
 import { formatDuration } from './describe.js';
-import type { HistoryRecord, Outage, RecordKind } from './messages.js';
+import type { DrillOutcome } from './drill-report.js';
+import type { HistoryRecord, Outage } from './messages.js';
 import { type Family, type PathKey, pathKey, type Reason, reasonText } from './model.js';
 import type { Topic } from './services.js';
 
@@ -15,14 +16,12 @@ const MAX_LINES = 50;
 /** Reasons that speak of the uplink that is chosen, not of the one that is left. */
 const OF_THE_TAKEN: ReadonlySet<Reason> = new Set(['forced', 'preferred', 'better', 'starting', 'answers', 'drill', 'no-choice']);
 
-/** What a person can do, where the record itself does not say it. */
-const ADVICE: Readonly<Partial<Record<RecordKind, (uplink: string | null) => string>>> = {
-  usage: () => 'What is used, and what will be by the end of the month: backroute status.',
-  drill: (uplink) =>
-    `In an outage it would have been of no help. When it is mended, try it again: backroute drill${uplink === null ? '' : ` ${uplink}`}.`,
-  rogue: () =>
-    'Who believes it goes around this gateway, and no failover reaches him. Find the device by its address and switch its router advertisements off; RA guard on the switch keeps such devices out.',
-};
+/** What a person can do, where the record itself does not say it; null = nothing is to be added. */
+function advice({ kind, uplink, data }: HistoryRecord): string | null {
+  if (kind === 'usage') return 'What is used, and what will be by the end of the month: backroute status.';
+  if (kind !== 'drill' || data.outcome !== ('fails' satisfies DrillOutcome)) return null;
+  return `In an outage it would have been of no help. When it is mended, try it again: backroute drill${uplink === null ? '' : ` ${uplink}`}.`;
+}
 
 /** So many notices about one path within the span are told one by one; what follows is folded. */
 const FOLD_AFTER = 6;
@@ -174,10 +173,15 @@ export class Notices {
     const { uplink, family } = record;
     const told = uplink === null || record.text.includes(uplink);
     const text = told ? record.text : `${named(uplink, family ?? 4)}: ${record.text}`;
-    const advice = [ADVICE[record.kind]?.(uplink)].filter((one) => one !== undefined);
+    const more = advice(record);
     const about = record.uplink === null ? record.kind : `${record.kind} ${record.uplink}`;
     this.#give(
-      { ...this.#blank(id, id, wallMs, record, nowMs), topic: 'problem', subject: text, text: [`${text}.`, ...advice] },
+      {
+        ...this.#blank(id, id, wallMs, record, nowMs),
+        topic: 'problem',
+        subject: text,
+        text: [`${text}.`, ...(more === null ? [] : [more])],
+      },
       `problem ${about}`,
       nowMs,
     );

@@ -2,6 +2,7 @@
  * `backroute drill`: has the daemon send real traffic by the backup and waits for its reports. What is tried, and when it is
  * given up, the daemon alone decides; ending this command ends nothing there.
  */
+import type { DrillOutcome } from '../../core/drill-report.js';
 import type { HistoryEntry } from '../../core/entry.js';
 import type { Command } from '../../core/messages.js';
 import { askDaemon, type DaemonStream, errorText, openStream } from '../client.js';
@@ -14,6 +15,8 @@ export type DrillOrder = Omit<Extract<Command, { readonly verb: 'drill' }>, 'ver
 
 /** What a shell expects of a program ended by Ctrl-C: 128 + SIGINT. */
 const INTERRUPTED = 130;
+/** Something is still to come after these: drill-report.ts. */
+const NOT_FINAL: ReadonlySet<unknown> = new Set<DrillOutcome>(['begun', 'put-off']);
 /** What a person who waits for the drill wants to see of all that happens. */
 const SHOWN: ReadonlySet<HistoryEntry['kind']> = new Set(['drill', 'switch', 'share', 'health']);
 
@@ -52,8 +55,8 @@ async function reports(stream: DaemonStream, io: Io): Promise<boolean | null> {
     if (!isEntry(entry) || !SHOWN.has(entry.kind)) continue;
     io.out(`${eventText(entry, Date.now(), io.paint)}\n`);
     const { outcome, left } = entry.data;
-    if (entry.kind !== 'drill' || typeof outcome !== 'string' || outcome === 'begun') continue;
-    works &&= outcome === 'works';
+    if (entry.kind !== 'drill' || NOT_FINAL.has(outcome)) continue;
+    works &&= outcome === ('works' satisfies DrillOutcome);
     if (typeof left !== 'number' || left === 0) return works;
   }
   return null;

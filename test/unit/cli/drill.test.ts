@@ -84,7 +84,8 @@ test('the order goes to the daemon, its records are shown, and its report decide
   for (const [outcome, expected] of [
     ['works', 0],
     ['fails', 1],
-    ['stopped', 1],
+    ['broken-off', 1],
+    ['not-tried', 1],
   ] as const) {
     const { places, commands } = await stage(t, (tell) => {
       // All of it before the order is answered: nothing may be missed.
@@ -102,12 +103,12 @@ test('the order goes to the daemon, its records are shown, and its report decide
 
 test('several uplinks: waits for the last report, and one that fails is enough', async (t) => {
   const { places } = await stage(t, (tell) => {
-    for (const one of [begun(1), report('fails', 1), begun(), report('works')]) tell(one);
+    for (const one of [begun(1), report('fails', 1), begun(), report('put-off'), begun(), report('works')]) tell(one);
     return well;
   });
   const { io, text } = recorder();
   assert.equal(await drill(places, AS_CONFIGURED, io, new AbortController().signal), 1);
-  assert.match(text(), /it fails\n.*tried.*\n.*it works\n$/);
+  assert.match(text(), /it fails\n.*tried.*\n.*it put-off\n.*tried.*\n.*it works\n$/);
 });
 
 test('a refusal is told, and nothing is waited for', async (t) => {

@@ -280,27 +280,32 @@ test('problems are told with the uplink they concern', () => {
 test('usage, a drill that failed and a stranger are problems, with what can be done; a drill that went well is none', () => {
   const stage = new Stage();
   const lte = { uplink: 'lte', family: null };
-  stage.notices.take({ ...recordOf('usage', 'warning', '75 % of 20 GB are used'), ...lte }, 0);
-  stage.notices.take({ ...recordOf('drill', 'warning', 'nothing answered', null, { outcome: 'fails', left: 0 }), ...lte }, 0);
-  stage.notices.take({ ...recordOf('drill', 'notice', 'all answered', null, { outcome: 'works', left: 0 }), ...lte }, 0);
-  stage.notices.take(recordOf('rogue', 'warning', 'fe80::bad on lan0 offers itself as a router'), 0);
+  const drill = (severity: HistoryRecord['severity'], outcome: string): void =>
+    stage.notices.take({ ...recordOf('drill', severity, outcome, null, { outcome, left: 0 }), ...lte }, 0);
+  stage.notices.take({ ...recordOf('usage', 'warning', '15 GB of 20 GB used (75 %)'), ...lte }, 0);
+  drill('error', 'fails');
+  drill('warning', 'broken-off');
+  drill('notice', 'works');
+  stage.notices.take(recordOf('rogue', 'warning', 'router fe80::bad on lan0 offers itself to the network'), 0);
   assert.deepEqual(
-    stage.told.map(({ topic, subject }) => [topic, subject]),
+    stage.told.map(({ topic, subject, text }) => [topic, subject, text.length]),
     [
-      ['problem', 'lte: 75 % of 20 GB are used'],
-      ['problem', 'lte: nothing answered'],
-      ['problem', 'fe80::bad on lan0 offers itself as a router'],
+      ['problem', 'lte: 15 GB of 20 GB used (75 %)', 2],
+      ['problem', 'lte: fails', 2],
+      ['problem', 'lte: broken-off', 1],
+      ['problem', 'router fe80::bad on lan0 offers itself to the network', 1],
     ],
   );
-  const [usage, drill, rogue] = stage.told.map(({ text }) => text[1] ?? '');
+  const [usage, failed] = stage.told.map(({ text }) => text[1] ?? '');
   assert.match(usage ?? '', /backroute status\.$/);
-  assert.match(drill ?? '', /would have been of no help\. .*backroute drill lte\.$/);
-  assert.match(rogue ?? '', /goes around this gateway/);
+  assert.match(failed ?? '', /would have been of no help\. .*backroute drill lte\.$/);
 });
 
 test('a drill that moves all traffic is told as what it is', () => {
   const stage = new Stage();
   stage.moves('fast', 'backup', 'drill');
   assert.equal(stage.told[0]?.subject, 'IPv4 moved from fast to backup: the backup is being tried');
-  assert.deepEqual(stage.told[0]?.text, ['IPv4 traffic goes by backup: the backup is being tried. It had gone by fast for 1 min.']);
+  assert.deepEqual(stage.told[0]?.text, [
+    'IPv4 traffic goes by backup: the backup is being tried. It had gone by fast for 1 min.',
+  ]);
 });
