@@ -50,7 +50,7 @@ function halfSeen(facts: Facts): Finding[] {
   const why =
     'the routers answer the clients directly; after a switch an open connection goes on by the new uplink and breaks there, or hangs until somebody gives up';
   const remedy =
-    'masquerade: true in the config makes it whole (the price: each packet passes here twice, and the routers see one client alone); connections: off says that it shall stay so';
+    'masquerade: true in the config makes it whole (the price: answers pass through this machine too, and the routers see one client alone); connections: off says that it shall stay so';
   return [finding('half-seen', 'advice', what, why, remedy)];
 }
 
