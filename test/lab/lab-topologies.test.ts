@@ -181,6 +181,14 @@ story('masquerade: false leaves the translation to others', 'two-nic', { variant
   assert.deepEqual((await Lab.open(lab.name, lab.stateDir)).topology, lab.topology, 'whoever opens it knows');
 });
 
+story('classic: a forwarded port passes the gateway both ways', 'classic', {}, async (lab) => {
+  for (const family of [4, 6] as const) {
+    const inbound = await startCall(lab, await forwardPort(lab, 'fast', { port: 4000, family }));
+    const { out, back, strays } = await inbound.stop();
+    assert.ok(back.received > 0 && out.lost + back.lost === 0, JSON.stringify({ out, back, strays }));
+  }
+});
+
 const routed = { masquerade: false, routersKnowLan: true } as const;
 story('routersKnowLan: it works without any translation in the gateway', 'two-nic', { variant: routed }, async (lab) => {
   assert.deepEqual([await reaches(lab, 4), await reaches(lab, 6)], [true, true]);

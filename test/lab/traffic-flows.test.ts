@@ -75,7 +75,9 @@ for (const family of [4, 6] as const) {
     assert.equal(calm.out.resumedMs, null);
     const { cut, mended, lastedMs, dropped } = await cutAndMend();
     const { out, back, sources, strays } = await call.stop();
-    assert.equal(out.lost + back.lost, dropped, 'what is missing is what the link dropped');
+    // The kernels' own packets (multicast listener reports, RFC 3810) pass the link now and then.
+    const missing = out.lost + back.lost;
+    assert.ok(missing <= dropped && missing >= dropped - 2, `${missing} are missing, the link has dropped ${dropped}`);
     for (const direction of [out, back]) {
       const { lost, longestGapMs, gaps, resumedMs, medianDelayMs } = direction;
       // What is on its way at the cut is lost too; the gap begins up to an interval before it and ends up to one after.
@@ -207,15 +209,18 @@ test('short connections are counted by uplink, and those of a cut fail', { skip 
   }
   await defaultBy('fast');
   // Two addresses were left with a multipath route: what follows goes by one again.
-  const connections = await startConnections(lab, { count: 200, perS: 200, timeoutMs: 250 });
+  const connections = await startConnections(lab, { count: 200, perS: 200, timeoutMs: 350 });
   await passed(monotonicMs(), 250);
   const { cut, mended } = await cutAndMend();
   const report = await connections.finished();
-  const during = report.connections.filter((one) => one.startedMs > cut.monotonicMs && one.startedMs < mended.monotonicMs - 250);
-  assert.ok(during.length > 20 && during.every((one) => one.error === 'timeout'), JSON.stringify(during[0]));
+  const during = report.connections.filter((one) => one.startedMs > cut.monotonicMs && one.startedMs < mended.monotonicMs - 350);
+  assert.ok(during.length > 15 && during.every((one) => one.error === 'timeout'), JSON.stringify(during[0]));
   assert.deepEqual(report.errors, { timeout: report.failed });
-  const well = report.connections.filter((one) => one.startedMs > mended.monotonicMs || one.startedMs < cut.askedAtMs - 50);
-  assert.ok(well.every((one) => one.error === null));
+  const well = report.connections.filter((one) => one.startedMs > mended.monotonicMs || one.startedMs < cut.askedAtMs - 150);
+  assert.deepEqual(
+    well.filter((one) => one.error !== null),
+    [],
+  );
 });
 
 for (const family of [4, 6] as const) {

@@ -65,6 +65,8 @@ export async function startUdp(options: UdpOptions): Promise<Agent<Endpoint, Udp
   outgoing.writeUInt32BE(stream, 0);
   let remote = options.remote;
   let newest = -1;
+  let timer: NodeJS.Timeout | undefined;
+  let dueMs = monotonicMs();
 
   socket.on('message', (packet, { address, port }) => {
     const atMs = monotonicMs();
@@ -82,12 +84,14 @@ export async function startUdp(options: UdpOptions): Promise<Agent<Endpoint, Udp
     const last = sources.at(-1);
     if (last?.address === address && last.port === port) return;
     sources.push({ address, port, atMs });
+    // Who is called answers at once and keeps that pace, not the one of the time when nobody had called.
+    if (remote === null) dueMs = atMs;
     remote = { address, port };
+    if (dueMs === atMs) tick();
   });
 
-  let timer: NodeJS.Timeout | undefined;
-  let dueMs = monotonicMs();
   const tick = () => {
+    clearTimeout(timer);
     const nowMs = monotonicMs();
     if (nowMs >= dueMs) {
       if (remote !== null) {
