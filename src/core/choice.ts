@@ -2,8 +2,8 @@
  * The choice of one family: which uplink holds its default route, since when and why. Asks the selector, remembers the
  * answer and tells of switches; the engine says when to choose and carries the consequences to the kernel.
  */
-import { DRILL_SHARE } from './config.js';
 import { mainDefaults } from './diff.js';
+import { drillWeights } from './drill-scene.js';
 import type { KernelState } from './kernel.js';
 import type { HistoryRecord, SavedState } from './messages.js';
 import { type Admin, type Family, type Reason, reasonText } from './model.js';
@@ -145,16 +145,14 @@ export class FamilyChoice {
     const weightOf = (uplink: string): number => paths.find((p) => p.uplink.name === uplink)?.uplink.weight ?? 1;
     const tried =
       drill?.traffic === 'some' && !names.includes(drill.uplink) ? candidates.find((c) => c.uplink === drill.uplink) : null;
+    const members = names.map((uplink) => ({ uplink, weight: names.length === 1 ? 1 : weightOf(uplink) }));
     if (tried?.routable === true && tried.admin === 'auto') {
-      this.sharing = [
-        { uplink: this.active, weight: DRILL_SHARE - 1 },
-        { uplink: tried.uplink, weight: 1 },
-      ];
+      this.sharing = drillWeights(members, tried.uplink);
       return null;
     }
     const tierOf = (uplink: string | null): number | undefined => candidates.find((c) => c.uplink === uplink)?.tier;
     const drilledBefore = before.some((name) => tierOf(name) !== tierOf(this.active));
-    this.sharing = names.map((uplink) => ({ uplink, weight: names.length === 1 ? 1 : weightOf(uplink) }));
+    this.sharing = members;
     const same = names.length === before.length && names.every((name) => before.includes(name));
     // What a drill does is told by the drill, and a first choice is told as such.
     if (same || drilledBefore || before.length === 0) return null;

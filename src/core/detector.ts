@@ -69,6 +69,8 @@ export class Detector {
   #lastRecheckMs = Number.NEGATIVE_INFINITY;
   #lastRecoveryMs = Number.NEGATIVE_INFINITY;
   #resolved: readonly Target[] | null = null;
+  /** that of the configuration, or longer where probes cost money */
+  #intervalMs: number;
 
   constructor(
     targets: readonly TargetAddress[],
@@ -80,8 +82,23 @@ export class Detector {
     this.targets = targets.map((spec) => new Target(spec, probe));
     this.gateway = gateway === null ? null : new Target(gateway, probe);
     this.#probe = probe;
+    this.#intervalMs = probe.intervalMs;
     this.#quorum = quorum;
     this.#port = port;
+  }
+
+  get intervalMs(): number {
+    return this.#intervalMs;
+  }
+
+  /** Regular probes come at this interval from now on; what is outstanding or being confirmed goes on. */
+  setInterval(intervalMs: number, nowMs: number): void {
+    if (intervalMs === this.#intervalMs) return;
+    this.#intervalMs = intervalMs;
+    if (this.#planned.length === 0) return;
+    for (const entry of this.#planned) entry.cancelled = true;
+    this.#planned = [];
+    this.#planRegular(nowMs);
   }
 
   get state(): DetectorState {
@@ -193,7 +210,7 @@ export class Detector {
   // ---- regular probes ----------------------------------------------------------------------------------------------
 
   #planRegular(nowMs: number): void {
-    const interval = this.#probe.intervalMs;
+    const interval = this.#intervalMs;
     const phase = this.#port.random() * (interval / Math.max(1, this.targets.length));
     this.targets.forEach((target, i) => {
       this.#every(nowMs + phase + (i * interval) / this.targets.length, interval, target, () => true);

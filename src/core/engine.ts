@@ -5,13 +5,13 @@
  */
 import { Aftermath } from './aftermath.js';
 import { Agenda } from './agenda.js';
-import { FamilyChoice } from './choice.js';
+import { type ChoiceOrders, FamilyChoice } from './choice.js';
 import { planCleanup } from './cleanup.js';
 import { type Config, MAX_UPLINKS, tableOf } from './config.js';
 import { Keeper } from './keeper.js';
 import type { KernelState, OpResult, SnapshotRequest } from './kernel.js';
 import type { Command, Effect, Event, HistoryRecord, SavedState, StallCause, StatusView, Surroundings } from './messages.js';
-import { type Family, reasonText } from './model.js';
+import { type Admin, type Family, reasonText } from './model.js';
 import { Names } from './names.js';
 import { adminOf, type Orders, obey, ordersFor } from './orders.js';
 import type { Path } from './path.js';
@@ -77,7 +77,10 @@ export class Engine {
     this.#paths = new PathSet(config, saved, {
       agenda: this.#agenda,
       around: surroundings,
-      send: (ask) => this.#emit({ type: 'probe', ask }),
+      send: (path, ask) => {
+        this.#traffic.probeSent(path, ask);
+        this.#emit({ type: 'probe', ask });
+      },
       forget: (path) => this.#emit({ type: 'forget-path', path }),
       assess: (path, now) => this.#assess(path, now),
       suspected: (path, now) => this.#lookAtAlternatives(path, now),
@@ -95,17 +98,20 @@ export class Engine {
       wantName: (name, family) => this.#names.want(name, family, true),
       addressesOf: (name, family) => this.#names.addressesOf(name, family),
     });
-    this.#traffic = new Traffic(config, saved, 0, {
+    this.#traffic = new Traffic(config, saved, {
       agenda: this.#agenda,
-      wallMs: (ms) => surroundings.wallMs(ms),
+      around: surroundings,
       emit: (effect) => this.#emit(effect),
       record: (record) => this.#record(record),
       families: () => this.#families,
       paths: () => this.#paths.all(),
-      adminOf: (uplink) => adminOf(this.#orders, uplink),
+      adminOf: (uplink) => this.#adminOf(uplink),
       delegatedPrefix: (device) => this.#paths.delegatedPrefix(device),
       save: () => {
         this.#save = true;
+      },
+      choose: () => {
+        this.#choose = true;
       },
     });
     const sameBoot = saved !== null && saved.restore.bootId === surroundings.bootId;
@@ -171,7 +177,7 @@ export class Engine {
         this.#stalled(event.fromMs, event.toMs, event.cause);
         break;
       case 'command':
-        this.#command(event.command);
+        this.#command(event.command, now);
         break;
       case 'config-reloaded':
         this.#reload(event.config, now);
@@ -194,12 +200,13 @@ export class Engine {
         this.#traffic.flowsEnded(event.outcome);
         break;
       case 'flows-counted':
-        this.#traffic.flowsCounted(event.count);
+        this.#traffic.flowsCounted(event.count, now);
         break;
       case 'uplink-hint':
         if (this.#paths.hear(event.hint)) this.#relocate(now);
         break;
       case 'router-advert':
+        this.#traffic.advert(event.advert, now);
         break;
       case 'stopping':
         this.#stop();
@@ -267,7 +274,7 @@ export class Engine {
     this.#names.unwantAll();
     this.#paths.build(this.#config, now);
     this.#aftermath.configure(this.#config.services, now);
-    this.#traffic.configure(this.#config);
+    this.#traffic.configure(this.#config, now);
     this.#steer = true;
   }
 
@@ -290,6 +297,7 @@ export class Engine {
 
   /** The path in use is doubted: find out at once whether the others are any better, before anybody moves to them. */
   #lookAtAlternatives(doubted: Path, now: number): void {
+    this.#traffic.suspected(doubted, now);
     const active = this.#families.find((f) => f.family === doubted.family)?.active;
     if (active !== doubted.uplink.name) return;
     for (const path of this.#paths.all()) {
@@ -299,11 +307,12 @@ export class Engine {
   }
 
   #lookAtFigures(now: number): void {
+    this.#traffic.look(now);
     for (const path of this.#paths.all()) {
       if (path.detector.state !== 'answering') continue;
       this.#assess(path, now);
       for (const target of path.detector.targets) {
-        const death = target.deathToTell(Math.max(DEAD_TARGET_MS, 5 * path.uplink.probe.intervalMs), now);
+        const death = target.deathToTell(Math.max(DEAD_TARGET_MS, 5 * path.detector.intervalMs), now);
         if (death !== null) this.#record(targetRecord(path, target, death === 'dead'));
       }
     }
@@ -317,6 +326,7 @@ export class Engine {
     this.#blind = false;
     this.#keeper.see(state);
     this.#paths.locate(state, this.#keeper.memory.routes, now);
+    this.#traffic.kernelSeen(state, now);
     this.#steer = true;
     if (before !== null) this.#paths.recheck(before, state, now);
     if (!this.#started) this.#adopt(state, now);
@@ -400,7 +410,11 @@ export class Engine {
     if (state === null) return;
     for (const family of this.#families) {
       const before = family.active;
-      const orders = { adminOf: (uplink: string) => adminOf(this.#orders, uplink), closedOf: () => null, drill: null };
+      const orders: ChoiceOrders = {
+        adminOf: (uplink) => this.#adminOf(uplink),
+        closedOf: (uplink) => (this.#traffic.closed(uplink) ? 'cap-reached' : null),
+        drill: this.#traffic.drillIn(family.family),
+      };
       for (const record of family.choose(this.#paths.of(family.family), orders, state, now)) this.#record(record);
       if (family.active !== before) this.#save = true;
     }
@@ -409,22 +423,30 @@ export class Engine {
 
   #reconcile(now: number): void {
     const state = this.#keeper.state;
+    if (state === null) return;
     const parts: PlanParts = {
       config: this.#config,
       families: this.#families,
       pathsOf: (family) => this.#paths.of(family),
-      adminOf: (uplink) => adminOf(this.#orders, uplink),
-      bindings: state === null ? [] : this.#aftermath.bindings(state),
+      adminOf: (uplink) => this.#adminOf(uplink),
+      bindings: this.#aftermath.bindings(state),
       delegatedPrefix: (device) => this.#paths.delegatedPrefix(device),
       gid: this.#around.gid,
+      state,
     };
     const input = planInput(parts);
     this.#keeper.reconcile(input, this.#config.kernel, this.#seenAnew, now);
     this.#seenAnew = false;
-    if (state !== null) this.#traffic.routed(input.paths, now);
+    this.#traffic.routed(input.paths, now);
   }
 
   // ---- everything else ---------------------------------------------------------------------------------------------
+
+  /** By order, or because its cap is reached. */
+  #adminOf(uplink: string): Admin {
+    const ordered = adminOf(this.#orders, uplink);
+    return ordered === 'auto' && this.#traffic.closed(uplink) ? 'disabled' : ordered;
+  }
 
   #stalled(fromMs: number, toMs: number, cause: StallCause): void {
     const spanMs = toMs - fromMs;
@@ -452,6 +474,7 @@ export class Engine {
     const state = this.#keeper.state;
     const restore = this.#config.onStop === 'restore' && state !== null;
     this.#tell('stopping', 'info', restore ? 'stopping: the former routes come back' : 'stopping: the routes stay as they are');
+    this.#traffic.stopping(this.#now);
     this.#aftermath.stopping(this.#now);
     this.#stopped = true;
     this.#save = true;
@@ -460,7 +483,11 @@ export class Engine {
     this.#emit({ type: 'apply', ops: planCleanup(state, this.#config.kernel, this.saved()) });
   }
 
-  #command(command: Command): void {
+  #command(command: Command, now: number): void {
+    if (command.verb === 'drill') {
+      this.#traffic.command(command, now);
+      return;
+    }
     this.#orders = obey(this.#orders, command);
     const uplink = command.verb === 'auto' ? null : command.uplink;
     const text =

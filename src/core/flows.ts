@@ -69,7 +69,6 @@ export class Flows {
   readonly #known = new Map<PathKey, Known>();
   readonly #asked = new Map<number, Asked>();
   readonly #counted = new Map<number, Path>();
-  readonly #others = new Map<number, (count: FlowCount) => void>();
   /** of an earlier run: monotonic deadlines */
   readonly #restored: Map<PathKey, number | null>;
   #nextId = 1;
@@ -165,9 +164,6 @@ export class Flows {
   }
 
   counted(count: FlowCount): void {
-    const other = this.#others.get(count.id);
-    this.#others.delete(count.id);
-    other?.(count);
     const path = this.#counted.get(count.id);
     this.#counted.delete(count.id);
     const drain = path === undefined ? undefined : this.#known.get(path.key)?.drain;
@@ -179,11 +175,11 @@ export class Flows {
     this.#port.changed();
   }
 
-  /** Counts all connections of a path, for whoever wants to know. */
-  countFor(path: Path, told: (count: FlowCount) => void): void {
+  /** Counts all connections of a path, for whoever asks. @returns the id under which the count comes back */
+  countFor(path: Path): number {
     const id = this.#id();
-    this.#others.set(id, told);
     this.#port.count({ id, selector: this.#selector(path, null) });
+    return id;
   }
 
   /** Its family has another choice although it still works. */

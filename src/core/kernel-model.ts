@@ -89,7 +89,7 @@ export function sameRoute(a: RouteState, b: RouteState): boolean {
 }
 
 /** As a dump shows them: a weight is told where there is something to weigh, and is not 1. */
-function keptHops(nexthops: readonly Nexthop[]): readonly Nexthop[] {
+export function keptHops(nexthops: readonly Nexthop[]): readonly Nexthop[] {
   return nexthops.map(({ weight = 1, ...hop }) => (nexthops.length > 1 && weight !== 1 ? { ...hop, weight } : hop));
 }
 

@@ -115,8 +115,7 @@ export type RecordKind =
   | 'share' // the set of uplinks that share new connections has changed
   | 'flows' // connections were ended, or are being drained
   | 'usage' // a metered uplink nears its cap, or its probes their budget
-  // The backup is being tried; or what came of it. data.outcome: `begun`, `works`, `fails` or `stopped` (ended before it could tell),
-  // data.left: uplinks still to be tried after this one. `fails` is a warning, `works` a notice.
+  // The backup is being tried; or what came of it. data.outcome: DrillOutcome of drill-report.ts; data.left: how many are still to be tried.
   | 'drill'
   | 'rogue' // somebody else offers himself to the LAN as a router
   | 'action'; // a service follows the choice, or fails to; data.follower names it
@@ -150,7 +149,7 @@ export interface SavedState {
 }
 
 export interface SavedUsage {
-  /** Unix ms of the beginning of the month that is counted */
+  /** since when it is counted, Unix ms: the beginning of the month, or later when it was first seen in the middle of one */
   readonly monthWallMs: number;
   readonly probeBytes: number;
   /** everything, by the interface's counters */

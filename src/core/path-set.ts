@@ -18,7 +18,7 @@ import type { Target } from './target.js';
 export interface PathSetPort {
   readonly agenda: Agenda;
   readonly around: Surroundings;
-  send(ask: ProbeAsk): void;
+  send(path: Path, ask: ProbeAsk): void;
   /** the sockets of this path are stale */
   forget(path: PathKey): void;
   assess(path: Path, nowMs: number): void;
@@ -188,7 +188,7 @@ export class PathSet {
     this.#nextProbeId += 1;
     this.#owners.set(id, path);
     const mark = probeMark(this.#config.kernel, path.slot);
-    this.#port.send({
+    this.#port.send(path, {
       id,
       path: path.probePath(mark, this.#deviceOf(path)),
       question: target.spec.question,

@@ -4,8 +4,9 @@
  */
 import type { FamilyChoice } from './choice.js';
 import type { Config } from './config.js';
+import type { KernelState } from './kernel.js';
 import type { Admin, Family } from './model.js';
-import { splitZone } from './net.js';
+import { isLinkLocal, splitZone } from './net.js';
 import type { Path } from './path.js';
 import type { PlanInput, PlanShare } from './plan.js';
 import type { NftWish } from './plan-nft.js';
@@ -23,6 +24,7 @@ export interface PlanParts {
   /** the prefix delegated to us on an interface */
   readonly delegatedPrefix: (device: string | null) => string | null;
   readonly gid: number;
+  readonly state: KernelState;
 }
 
 /** Connections by this path may go on, and new ones may be sent by it: nobody has shut it, and it is not down. */
@@ -36,7 +38,7 @@ export function planInput(parts: PlanParts): PlanInput {
   const all = families.flatMap((f) => parts.pathsOf(f.family));
   return {
     numbers: config.kernel,
-    paths: families.flatMap((f) => fallbackOrder(parts, f).map((p) => planPath(p, works(p)))),
+    paths: families.flatMap((f) => fallbackOrder(parts, f).map((p) => planPath(p, works(p), ownsInterface(p, all, parts.state)))),
     chosen: { 4: holdsFirstPlace(parts, 4), 6: holdsFirstPlace(parts, 6) },
     sharing: { 4: sharing(parts, 4), 6: sharing(parts, 6) },
     bindings: parts.bindings,
@@ -104,13 +106,30 @@ function sharing({ families, pathsOf }: PlanParts, family: Family): PlanShare[] 
   });
 }
 
-function planPath(path: Path, works: boolean): PlanPath {
+/** Bridges and ends of containers' cables: a network of this machine itself, which proves no LAN. */
+const INNER = /^(docker|br-|veth|virbr|vnet|cni|flannel|cali|lxc|lxd|podman|ifb|dummy)/;
+
+/** Neither another uplink nor the LAN is on its interface. The LAN must be somewhere: where no other interface is left, it is here. */
+function ownsInterface(path: Path, all: readonly Path[], state: KernelState): boolean {
+  if (all.some((other) => other.uplink !== path.uplink && other.interface === path.interface)) return false;
+  if (state.links.some((l) => l.name === path.interface && l.pointToPoint)) return true;
+  return state.links.some(
+    (l) =>
+      !l.loopback &&
+      l.adminUp &&
+      !INNER.test(l.name) &&
+      !all.some((p) => p.interface === l.name) &&
+      state.addresses.some((a) => a.ifindex === l.index && !isLinkLocal(a.address)),
+  );
+}
+
+function planPath(path: Path, works: boolean, own: boolean): PlanPath {
   const gateway = path.gateway === null ? null : splitZone(path.gateway)[0];
   return {
     family: path.family,
     slot: path.slot,
     hop: path.hop(),
-    place: path.interface === null ? null : { interface: path.interface, gateway, mac: path.mac },
+    place: path.interface === null ? null : { interface: path.interface, gateway, mac: path.mac, own },
     works,
   };
 }

@@ -46,6 +46,8 @@ export function sysctlsFor(
   const interfaces = [...new Set(paths.flatMap((p) => (p.hop === null ? [] : [p.hop.interface])))].sort();
   const shared4 = sharedInterfaces(paths, 4);
   const shared6 = sharedInterfaces(paths, 6);
+  // With all uplinks on one interface answers come in where they are expected, whoever is active.
+  const several = new Set(paths.flatMap((p) => (p.family === 4 && p.place !== null ? [p.place.interface] : []))).size > 1;
   for (const name of interfaces) {
     want(conf(4, name, 'ignore_routes_with_linkdown'), '1');
     want(conf(6, name, 'ignore_routes_with_linkdown'), '1');
@@ -55,7 +57,7 @@ export function sysctlsFor(
       Number(seen.sysctls[conf(4, 'all', 'rp_filter')] ?? 0),
       Number(seen.sysctls[conf(4, name, 'rp_filter')] ?? 0),
     );
-    if (!shared4.includes(name) && strictest !== 0) want(conf(4, name, 'rp_filter'), '2');
+    if (several && strictest !== 0) want(conf(4, name, 'rp_filter'), '2');
   }
   if (shared4.length > 0) {
     want(conf(4, 'all', 'send_redirects'), '0');

@@ -42,6 +42,8 @@ export function savedState(parts: SavedParts, nowMs: number, wallMs: (monotonicM
     restore: parts.memory,
     gateways: Object.fromEntries(gateways),
     drains: parts.traffic.drains(),
+    usage: parts.traffic.usage(),
+    lastDrillWallMs: parts.traffic.lastDrillWallMs,
     outages: parts.aftermath.outages,
   };
 }

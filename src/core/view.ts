@@ -47,15 +47,15 @@ export function buildView(source: ViewSource): StatusView {
         mark: probeMark(config.kernel, slot),
         tier: uplink.tier,
         weight: uplink.weight,
-        usage: null,
+        usage: source.traffic.usageView(uplink.name, source.now),
         prefix: prefixView(mine, source),
         paths: mine.map((p) => pathView(p, families.find((f) => f.family === p.family)?.active === uplink.name, source)),
       };
     }),
     services: source.services,
     via: viaViews(config, paths, (path) => pathWorks(path, source.adminOf)),
-    drill: null,
-    rogues: [],
+    drill: source.traffic.drillView(source.now),
+    rogues: source.traffic.rogueViews(),
     // The engine does not know it: the daemon puts it in.
     outbox: { waiting: 0, refused: 0 },
     problems: problemsOf(source),

@@ -5,7 +5,7 @@ import type { Hop, PlanPath } from '../../src/core/plan-path.js';
 import { NUMBERS } from './topology.js';
 
 export function planPath(family: Family, slot: number, hop: Hop | null, change: Partial<PlanPath> = {}): PlanPath {
-  const place = hop === null ? null : { interface: hop.interface, gateway: hop.gateway, mac: null };
+  const place = hop === null ? null : { interface: hop.interface, gateway: hop.gateway, mac: null, own: true };
   return { family, slot, hop, place, works: hop !== null, ...change };
 }
 

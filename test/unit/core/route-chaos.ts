@@ -71,7 +71,9 @@ export function randomInput(kernel: FakeKernel, random: Random): PlanInput {
     const ways = [...GATEWAYS[family]].sort(() => random.next() - 0.5).slice(0, 2 + Math.floor(random.between(0, 2)));
     return ways.map(([gateway, device], slot): PlanPath => {
       const hop = { ifindex: kernel.link(device).index, interface: device, gateway };
-      return random.chance(0.15) ? planPath(family, slot, null, { place: { ...hop, mac: null } }) : planPath(family, slot, hop);
+      return random.chance(0.15)
+        ? planPath(family, slot, null, { place: { ...hop, mac: null, own: true } })
+        : planPath(family, slot, hop);
     });
   });
   return planInput({ paths, chosen: { 4: random.chance(0.85), 6: random.chance(0.85) } });
