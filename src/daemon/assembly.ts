@@ -10,12 +10,14 @@ import { formatProblem, formatProblems } from '../config/problem.js';
 import type { FollowOutcome } from '../core/action.js';
 import type { Config } from '../core/config.js';
 import { Engine } from '../core/engine.js';
+import type { FlowKeeper } from '../core/flow.js';
 import type { Kernel, KernelState, OpResult } from '../core/kernel.js';
 import type { SavedState, Surroundings } from '../core/messages.js';
 import type { Prober } from '../core/probe.js';
 import { EventJournal } from '../history/journal.js';
 import { ensureWritable, LOCK_FILE, loadState, StateStore } from '../history/state-store.js';
 import { bootId } from '../kernel/boot.js';
+import { LinuxFlowKeeper } from '../kernel/flows/keeper.js';
 import { RtnlKernel } from '../kernel/kernel.js';
 import { type FileLock, lockFile, lockHolder } from '../kernel/lock.js';
 import { kernelSockets } from '../kernel/sockets.js';
@@ -169,6 +171,9 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
   const probing = new Promise<void>((resolve) => {
     onProbe = resolve;
   });
+  const flows: FlowKeeper = dryRun
+    ? new DryRunFlows((line) => log.write('notice', `would: ${line}`))
+    : new LinuxFlowKeeper({ numbers: config.kernel });
   const onOutcome = (outcome: FollowOutcome): void => loop.post({ type: 'follow-finished', outcome });
   const services = dryRun
     ? null
@@ -185,7 +190,7 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
   const loop = new Loop({
     engine,
     kernel: first.kernel,
-    flows: new DryRunFlows((line) => log.write('notice', `would: ${line}`)),
+    flows,
     prober: {
       ask: (ask) => {
         prober.ask(ask);
@@ -226,6 +231,7 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     firstResults: first.results,
     async close() {
       watchers.close();
+      await flows.close();
       prober.close();
       await services?.close();
       await first.kernel.close();

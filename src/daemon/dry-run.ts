@@ -4,7 +4,7 @@
  */
 import type { FollowAsk, FollowOutcome, Notice } from '../core/action.js';
 import type { KernelNumbers } from '../core/config.js';
-import type { FlowAsk, FlowCount, FlowCountAsk, FlowOutcome } from '../core/flow.js';
+import type { FlowAsk, FlowCount, FlowCountAsk, FlowKeeper, FlowOutcome } from '../core/flow.js';
 import type { Kernel, KernelChange, KernelOp, KernelState, OpResult, RouteState, SnapshotRequest } from '../core/kernel.js';
 import { applyOp } from '../core/kernel-model.js';
 import type { Family } from '../core/model.js';
@@ -178,7 +178,7 @@ export class DryRunFollowing implements Following {
 }
 
 /** Ends nothing: says what would be ended. */
-export class DryRunFlows {
+export class DryRunFlows implements FlowKeeper {
   readonly #print: (line: string) => void;
 
   constructor(print: (line: string) => void) {
@@ -193,5 +193,9 @@ export class DryRunFlows {
 
   count({ id }: FlowCountAsk): Promise<FlowCount> {
     return Promise.resolve({ id, open: null, replied: null });
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
   }
 }
