@@ -106,11 +106,17 @@ function sharing({ families, pathsOf }: PlanParts, family: Family): PlanShare[] 
   });
 }
 
+/** A path as far as this question goes; two with the same `uplink` are one uplink's. */
+export interface Located {
+  readonly uplink: unknown;
+  readonly interface: string | null;
+}
+
 /** Bridges and ends of containers' cables: a network of this machine itself, which proves no LAN. */
 const INNER = /^(docker|br-|veth|virbr|vnet|cni|flannel|cali|lxc|lxd|podman|ifb|dummy)/;
 
 /** Neither another uplink nor the LAN is on its interface. The LAN must be somewhere: where no other interface is left, it is here. */
-function ownsInterface(path: Path, all: readonly Path[], state: KernelState): boolean {
+export function ownsInterface(path: Located, all: readonly Located[], state: KernelState): boolean {
   if (all.some((other) => other.uplink !== path.uplink && other.interface === path.interface)) return false;
   if (state.links.some((l) => l.name === path.interface && l.pointToPoint)) return true;
   return state.links.some(

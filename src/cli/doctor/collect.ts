@@ -11,6 +11,7 @@ import type { UplinkHint } from '../../core/hint.js';
 import type { Kernel, KernelState, LinkState } from '../../core/kernel.js';
 import type { SavedState } from '../../core/messages.js';
 import { type Family, pathKey } from '../../core/model.js';
+import { ownsInterface } from '../../core/plan-input.js';
 import { sysctlKeys } from '../../core/plan-sysctls.js';
 import { linkNamed, placeGateway } from '../../core/topology.js';
 import { LOCK_FILE, loadState } from '../../history/state-store.js';
@@ -172,12 +173,7 @@ function placePaths(
       return [{ uplink: uplink.name, family, gateway, interface: link.name }];
     });
   });
-  return found.map((path) => ({
-    ...path,
-    shared: found.some(
-      (other) => other.uplink !== path.uplink && other.family === path.family && other.interface === path.interface,
-    ),
-  }));
+  return found.map((path) => ({ ...path, shared: !ownsInterface(path, found, state) }));
 }
 
 function isOf(address: string, family: Family): boolean {

@@ -37,7 +37,7 @@ export interface PathFact {
   /** null = not known yet, or none is needed: `gateway: auto` */
   readonly gateway: string | null;
   readonly interface: string;
-  /** another uplink of this family has the same interface: one-armed */
+  /** another uplink, or the LAN, is on the same interface: one-armed */
   readonly shared: boolean;
 }
 
