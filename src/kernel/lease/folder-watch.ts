@@ -9,7 +9,7 @@ export class FolderWatch {
   readonly #folder: string;
   readonly #onChange: () => void;
   #watcher: FSWatcher | null = null;
-  /** device and inode of what is watched: a folder that was removed and made anew is another one */
+  /** of what is watched: a folder that was removed and made anew is another one */
   #watched = '';
   #closed = false;
 
@@ -67,7 +67,8 @@ export class FolderWatch {
 function identify(path: string): string | null {
   try {
     const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-    return stat?.isDirectory() ? `${stat.dev}:${stat.ino}` : null;
+    // The number alone may have been given to another folder already.
+    return stat?.isDirectory() ? `${stat.dev}:${stat.ino}:${stat.birthtimeNs}` : null;
   } catch {
     return null;
   }
