@@ -2,11 +2,11 @@
  * Whether the numbers that mark our objects in the kernel can be ours: protocol, tables, rules, mark. Pure arithmetic and
  * the names that rt_protos(5) and rt_tables(5) of iproute2 reserve.
  */
-import type { KernelNumbers } from '../core/config.js';
+import { type KernelNumbers, OWN_TABLES } from '../core/config.js';
 import { complaint, type Report } from './problem.js';
 
 /** Tables that are ours from the base on. */
-export const TABLES = 64;
+export const TABLES = OWN_TABLES;
 
 /** The rule of table main (ip-rule(8)): ours stand before it. */
 export const MAIN_PRIORITY = 32_766;

@@ -269,8 +269,8 @@ export const fileSchema = mapping(
             BUILT_IN.kernel.protocol,
           ),
           'table-base': count(
-            'First of 64 routing tables.',
-            { min: 1, max: 4_294_967_295 - 63, why: '64 tables are used from there.' },
+            'First of 128 routing tables.',
+            { min: 1, max: 4_294_967_295 - 127, why: '128 tables are used from there.' },
             BUILT_IN.kernel.tableBase,
           ),
           'rule-base': count(

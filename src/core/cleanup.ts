@@ -2,7 +2,7 @@
  * Takes Backroute out of the kernel again: everything owned goes, what stood in its place comes back, and at no instant is
  * there no default route. Pure; works without a daemon, from a snapshot and the saved state alone.
  */
-import { type KernelNumbers, MAX_UPLINKS, tableOf } from './config.js';
+import { type KernelNumbers, ownTables } from './config.js';
 import { isOwnRule, isOwnTable, mainDefaults, sameRoute } from './diff.js';
 import type { KernelOp, KernelState, RouteState, SnapshotRequest } from './kernel.js';
 import { applyOp } from './kernel-model.js';
@@ -21,7 +21,7 @@ export function ofThisBoot(saved: SavedState | null, bootId: string): SavedState
 /** What a snapshot must hold for `planCleanup`. */
 export function cleanupRequest(numbers: KernelNumbers, saved: SavedState | null): SnapshotRequest {
   return {
-    tables: Array.from({ length: MAX_UPLINKS }, (_, slot) => tableOf(numbers, slot)),
+    tables: ownTables(numbers),
     sysctls: Object.keys(saved?.restore.sysctls ?? {}),
     nft: true,
   };

@@ -163,7 +163,7 @@ export interface DrillConfig {
 export interface KernelNumbers {
   /** rtm_protocol of our routes */
   readonly protocol: number;
-  /** first of 64 routing tables */
+  /** first of {@link OWN_TABLES} routing tables */
   readonly tableBase: number;
   /** first of {@link RULE_PRIORITIES} rule priorities */
   readonly ruleBase: number;
@@ -223,8 +223,21 @@ export function untrackedMark(numbers: KernelNumbers): number {
   return (1 << (31 - Math.clz32(numbers.markMask))) >>> 0;
 }
 
+/** What its probes look into: its default, and behind it a guard, so that they never take another way. */
 export function tableOf(numbers: KernelNumbers, slot: number): number {
   return numbers.tableBase + slot;
+}
+
+/** What its open connections look into: its default alone. Without a carrier they fall through to main, even while we are dead. */
+export function flowTableOf(numbers: KernelNumbers, slot: number): number {
+  return numbers.tableBase + 64 + slot;
+}
+
+/** Routing tables that are ours, from table-base. */
+export const OWN_TABLES = 128;
+
+export function ownTables(numbers: KernelNumbers): number[] {
+  return Array.from({ length: OWN_TABLES }, (_, i) => numbers.tableBase + i);
 }
 
 export function rulePriorityOf(numbers: KernelNumbers, slot: number): number {

@@ -4,7 +4,7 @@
  * table range elsewhere; a rule by protocol number, or by priority and table range.
  */
 import type { KernelNumbers } from './config.js';
-import { MAX_UPLINKS, RULE_PRIORITIES } from './config.js';
+import { OWN_TABLES, RULE_PRIORITIES } from './config.js';
 import type { KernelOp, KernelState, Nexthop, RouteState, RuleState } from './kernel.js';
 import { sameRule } from './kernel-model.js';
 import type { Family } from './model.js';
@@ -124,7 +124,7 @@ function placeDefault(
 }
 
 export function isOwnTable(table: number, numbers: KernelNumbers): boolean {
-  return table >= numbers.tableBase && table <= numbers.tableBase + MAX_UPLINKS;
+  return table >= numbers.tableBase && table < numbers.tableBase + OWN_TABLES;
 }
 
 export function isOwnRule(rule: RuleState, numbers: KernelNumbers): boolean {

@@ -7,7 +7,7 @@ import { Aftermath } from './aftermath.js';
 import { Agenda } from './agenda.js';
 import { type ChoiceOrders, FamilyChoice } from './choice.js';
 import { planCleanup } from './cleanup.js';
-import { type Config, MAX_UPLINKS, tableOf } from './config.js';
+import { type Config, ownTables } from './config.js';
 import { Keeper } from './keeper.js';
 import type { KernelState, OpResult, SnapshotRequest } from './kernel.js';
 import type { Command, Effect, Event, HistoryRecord, SavedState, StallCause, StatusView, Surroundings } from './messages.js';
@@ -217,7 +217,7 @@ export class Engine {
 
   snapshotRequest(): SnapshotRequest {
     const interfaces = this.#paths.all().flatMap((p) => (p.interface === null ? (p.uplink.interface ?? []) : p.interface));
-    const tables = Array.from({ length: MAX_UPLINKS }, (_, slot) => tableOf(this.#config.kernel, slot));
+    const tables = ownTables(this.#config.kernel);
     // Asked for as long as our table may stand, so that it goes when it is not needed any more.
     const standing = this.#keeper.state?.nft?.fingerprint ?? 'absent';
     const nft = standing !== 'absent' || needsNft(this.#config, this.#paths.all());

@@ -145,8 +145,7 @@ function refuseNexthop(state: KernelState, route: RouteState, hop: Nexthop): Ref
   if (state.addresses.some((address) => address.address === hop.gateway)) {
     return { errno: 'EINVAL', message: 'Nexthop has invalid gateway' };
   }
-  // IPv6 looks at the device first, IPv4 at the gateway: with its link down, IPv4's connected network is gone as well
-  if (family === 6 && !link.adminUp) return { errno: 'ENETDOWN', message: 'Nexthop device is not up' };
+  // the gateway first: with the link down its connected network is gone as well
   if (!hop.onlink && !isLinkLocal(gateway) && !isConnected(state, route, hop.ifindex, gateway)) {
     return family === 4
       ? { errno: 'ENETUNREACH', message: 'Nexthop has invalid gateway' }

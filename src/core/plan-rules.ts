@@ -6,6 +6,7 @@ import {
   bindingPriorityOf,
   flowMark,
   flowPriorityOf,
+  flowTableOf,
   type KernelNumbers,
   probeMark,
   rulePriorityOf,
@@ -33,6 +34,8 @@ export interface ViaPlan {
   readonly match: Pick<ViaConfig, 'source' | 'destination' | 'protocols' | 'ports'>;
   /** null = blocked: told "unreachable" */
   readonly slot: number | null;
+  /** without its carrier it is blocked too, and does not go like everything else */
+  readonly guarded: boolean;
 }
 
 const PROTOCOL_NUMBER = { tcp: 6, udp: 17 } as const;
@@ -77,7 +80,7 @@ export function flowRules(path: PlanPath, numbers: KernelNumbers): RuleState[] {
     other: false,
   };
   const { suppress: _, ...plain } = rule;
-  return [rule, { ...plain, priority: rule.priority + 1, table: tableOf(numbers, path.slot) }];
+  return [rule, { ...plain, priority: rule.priority + 1, table: flowTableOf(numbers, path.slot) }];
 }
 
 /** Traffic for the LAN and for VPNs is never meant: main's specific routes are looked at first. */
@@ -100,7 +103,7 @@ export function viaRules(via: ViaPlan, numbers: KernelNumbers): RuleState[] {
     const last: RuleState =
       via.slot === null
         ? { ...selector, priority: priority + 1, table: 0, action: 'unreachable' }
-        : { ...selector, priority: priority + 1, table: tableOf(numbers, via.slot) };
+        : { ...selector, priority: priority + 1, table: (via.guarded ? tableOf : flowTableOf)(numbers, via.slot) };
     return [{ ...selector, priority, table: MAIN_TABLE, suppress: 0 }, last];
   });
 }

@@ -2,7 +2,7 @@
  * What should stand in the kernel for a given choice: default routes, per-uplink tables with their guards, rules, sysctls
  * and our nftables table. Pure; what is already there and how to get from here to there is diff.ts's business.
  */
-import { type KernelNumbers, tableOf } from './config.js';
+import { flowTableOf, type KernelNumbers, tableOf } from './config.js';
 import type { KernelState, Nexthop, NftRules, RouteState, RuleState } from './kernel.js';
 import type { Family } from './model.js';
 import { splitZone } from './net.js';
@@ -66,13 +66,20 @@ export function makePlan(input: PlanInput, seen: KernelState): Plan {
       return path.hop === null ? [] : [defaultRoute(family, [nexthop(path.hop)], MAIN_TABLE, metric, numbers)];
     });
   });
+  const remembered = (path: PlanPath): boolean => input.nft.connections !== null && isWhole(path, paths, input.nft.masquerade);
+  // Uplinks with connections, or chosen traffic, that stay with them.
+  const staying = new Set([
+    ...paths.filter(remembered).map((p) => p.slot),
+    ...input.via.flatMap((v) => (v.slot === null || v.guarded ? [] : [v.slot])),
+  ]);
   const tables = paths.flatMap((path) => {
+    const { hop } = path;
     const table = tableOf(numbers, path.slot);
     const guard = guardRoute(path.family, table, numbers.protocol);
-    if (path.hop === null) return [guard];
-    return [guard, defaultRoute(path.family, [nexthop(path.hop)], table, TABLE_METRIC[path.family], numbers)];
+    if (hop === null) return [guard];
+    const own = (into: number): RouteState => defaultRoute(path.family, [nexthop(hop)], into, TABLE_METRIC[path.family], numbers);
+    return staying.has(path.slot) ? [guard, own(table), own(flowTableOf(numbers, path.slot))] : [guard, own(table)];
   });
-  const remembered = (path: PlanPath): boolean => input.nft.connections !== null && isWhole(path, paths, input.nft.masquerade);
   // Where nft was not asked for (null), nothing is planned with it.
   const rules = seen.nft === null ? null : nftRules(paths, input.nft, numbers);
   const several = FAMILIES.filter((family) => input.sharing[family].length > 1);

@@ -13,7 +13,9 @@ export function viaPlans(config: Config, paths: readonly Path[], works: (path: P
     via.families.flatMap((family): ViaPlan[] => {
       const path = paths.find((p) => p.family === family && p.uplink.name === via.uplink);
       const slot = path?.connected === true && works(path) ? path.slot : null;
-      return slot === null && via.fallback === 'balance' ? [] : [{ index, family, match: via, slot }];
+      return slot === null && via.fallback === 'balance'
+        ? []
+        : [{ index, family, match: via, slot, guarded: via.fallback === 'block' }];
     }),
   );
 }

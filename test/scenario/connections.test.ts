@@ -249,7 +249,7 @@ story('via: by its uplink while that works, then blocked or like everything else
           e.type === 'op' &&
           e.result.op.op === 'rule-add' &&
           e.result.op.rule.ports?.first === 25 &&
-          e.result.op.rule.table === 7101,
+          e.result.op.rule.table === 7165,
       );
       assert.ok(stood, 'mail went by the backup while that worked');
     },

@@ -6,7 +6,7 @@ import { loadConfig } from '../../config/load.js';
 import { formatProblem } from '../../config/problem.js';
 import { checkAgainstSystem } from '../../config/system.js';
 import { AutoGateway } from '../../core/auto-gateway.js';
-import { type Config, type KernelNumbers, MAX_UPLINKS, tableOf } from '../../core/config.js';
+import { type Config, ownTables } from '../../core/config.js';
 import type { UplinkHint } from '../../core/hint.js';
 import type { Kernel, KernelState, LinkState } from '../../core/kernel.js';
 import type { SavedState } from '../../core/messages.js';
@@ -89,9 +89,8 @@ export async function collectFacts(places: Places): Promise<Facts> {
 }
 
 function snapshot(kernel: Kernel, config: Config | null, interfaces: readonly string[], nft: boolean): Promise<KernelState> {
-  const tablesOf = (numbers: KernelNumbers): number[] => Array.from({ length: MAX_UPLINKS }, (_, slot) => tableOf(numbers, slot));
   return kernel.snapshot({
-    tables: config === null ? [] : tablesOf(config.kernel),
+    tables: config === null ? [] : ownTables(config.kernel),
     sysctls: [...sysctlKeys(interfaces), ...FORWARDING, ...FLOW_SYSCTLS, ...gatewaySysctls(interfaces)],
     nft,
   });

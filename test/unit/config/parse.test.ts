@@ -527,7 +527,7 @@ const REFUSED: readonly { name: string; text: string; line: number; path: string
     text: `${SMALLEST}kernel: {table-base: 200}\n`,
     line: 7,
     path: 'kernel.table-base',
-    says: /main \(254\).*from 1 to 188/,
+    says: /main \(254\).*from 1 to 124/,
   },
   {
     name: 'a mask with a hole',

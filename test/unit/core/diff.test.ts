@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MAX_UPLINKS } from '../../../src/core/config.js';
 import { differ, isOwnRule, isOwnTable, sameRoute } from '../../../src/core/diff.js';
 import type { KernelState, RouteState, RuleState } from '../../../src/core/kernel.js';
 import { applyOp } from '../../../src/core/kernel-model.js';
@@ -214,9 +213,9 @@ test('a sysctl is set only where it differs, however the kernel spaces it', () =
   assert.deepEqual(differ(with_('1\t0'), plan, NUMBERS).sysctls, { 'net/ipv4/ping_group_range': { before: '1\t0', set: '0 0' } });
 });
 
-test('ownership: by protocol in main, by range elsewhere; the range ends after 63 slots', () => {
+test('ownership: by protocol in main, by range elsewhere; the range ends after 128 tables', () => {
   assert.deepEqual(
-    [7099, 7100, 7100 + MAX_UPLINKS - 1, 7100 + MAX_UPLINKS + 1].map((t) => isOwnTable(t, NUMBERS)),
+    [7099, 7100, 7227, 7228].map((t) => isOwnTable(t, NUMBERS)),
     [false, true, true, false],
   );
   const rule: RuleState = { family: 4, priority: 700, table: 7100, mark: 1, mask: 1, protocol: 0, other: false };
@@ -225,4 +224,9 @@ test('ownership: by protocol in main, by range elsewhere; the range ends after 6
   assert.equal(isOwnRule({ ...rule, table: 254 }, NUMBERS), false);
   assert.equal(isOwnRule({ ...rule, priority: 32_766, protocol: NUMBERS.protocol }, NUMBERS), true);
   assert.equal(isOwnRule({ ...rule, priority: 32_766 }, NUMBERS), false);
+  const first: RuleState = { ...rule, priority: 828, table: 254, suppress: 0, protocol: NUMBERS.protocol };
+  assert.equal(isOwnRule(first, NUMBERS), true, "main's specific routes first");
+  assert.equal(isOwnRule({ ...first, protocol: 0 }, NUMBERS), false, 'others do so too');
+  assert.equal(isOwnRule({ ...first, priority: 1212 }, NUMBERS), false, 'beyond our 512 priorities');
+  assert.equal(isOwnRule({ ...rule, table: 0, action: 'unreachable', protocol: NUMBERS.protocol }, NUMBERS), true);
 });
