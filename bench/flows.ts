@@ -39,15 +39,15 @@ export async function openConnections(wanted: ReadonlySet<string>, effort: Effor
         floor: null,
         samples: replaceUs.map((us) => us / 1000),
         notes: [
-          `median ${((figuresOf(replaceUs)?.median ?? Number.NaN) / 1).toFixed(0)} us; to end them takes ${ended?.median.toFixed(0)} ms in the median, beside the loop`,
+          `median ${figuresOf(replaceUs)?.median.toFixed(0)} us; to end them takes ${ended?.median.toFixed(0)} ms in the median, beside the loop`,
         ],
         detail: { endMs, replaceUs },
       }),
       row({
         id: `flows-${count}-loop`,
-        what: `the same: how long the loop does not turn`,
+        what: 'the same: how long the loop does not turn',
         unit: 'ms',
-        limit: { max: LOOP_LIMIT_MS },
+        limit: { p95: LOOP_LIMIT_MS },
         floor: null,
         samples: blockMs,
         notes: [`longest ${blocked?.max.toFixed(2)} ms; the time that other processes had of the core is left out`],

@@ -357,10 +357,10 @@ export class Engine {
     const where = path.interface ?? path.uplink.interface ?? '';
     const text =
       found === null
-        ? `${path.uplink.name}: nobody names a gateway on ${where} any more`
+        ? `nobody names a gateway on ${where} any more`
         : found.address === null
-          ? `${path.uplink.name}: ${where} needs no gateway (${found.source})`
-          : `${path.uplink.name}: the gateway on ${where} is ${found.address} (${found.source})`;
+          ? `${where} needs no gateway (${found.source})`
+          : `the gateway on ${where} is ${found.address} (${found.source})`;
     this.#record(recordOf('gateway', 'info', text, path, { gateway: found?.address ?? null, source: found?.source ?? null }));
     this.#save = true;
   }

@@ -82,7 +82,7 @@ export class Watchers {
     if (this.#closed) return;
     this.#adverts = new RouterAdvertWatcher({
       interfaceName: (ifindex) => this.#nameOf(ifindex),
-      isOurs: (_device, address) => this.#isOurs(address),
+      isOurs: (device, address) => this.#isOurs(device, address),
       onProblem: this.#parts.onProblem,
     });
     this.#adverts.start((advert) => this.#parts.post({ type: 'router-advert', advert }));
@@ -92,8 +92,11 @@ export class Watchers {
     return this.#parts.state()?.links.find((link) => link.index === ifindex)?.name ?? null;
   }
 
-  #isOurs(address: string): boolean {
+  /** The same link-local address may be ours on one link and a stranger's on another. */
+  #isOurs(device: string, address: string): boolean {
+    const state = this.#parts.state();
+    const index = state?.links.find((link) => link.name === device)?.index;
     const [bare] = splitZone(address);
-    return this.#parts.state()?.addresses.some((own) => own.address === bare) === true;
+    return state?.addresses.some((own) => own.ifindex === index && own.address === bare) === true;
   }
 }

@@ -178,7 +178,8 @@ export class RtnlKernel implements Kernel {
     const object = nexthopObjectOf(wanted);
     const routes = this.#expanded(table.filter((route) => nexthopObjectOf(route) === object));
     const taken = routes[deletedByIpv4(routes, wanted)];
-    return taken !== undefined && taken.metric === wanted.metric && taken.nexthops.length === wanted.nexthops.length;
+    const isWhole = wanted.nexthops.length === 0 || taken?.nexthops.length === wanted.nexthops.length;
+    return taken?.metric === wanted.metric && isWhole;
   }
 
   #rule(doing: string, type: number, how: number, rule: RuleState): void {

@@ -9,21 +9,22 @@ import type {
   KernelChange,
   KernelOp,
   KernelState,
+  LinkCounters,
   LinkState,
   NeighbourState,
+  Nexthop,
   OpResult,
   RouteState,
   SnapshotRequest,
 } from '../../src/core/kernel.js';
-import { applyOp, samePlace, sameRoute } from '../../src/core/kernel-model.js';
+import { applyOp, keptHops, samePlace, sameRoute } from '../../src/core/kernel-model.js';
 import type { Family } from '../../src/core/model.js';
-import { lookUp, type Verdict } from './fake-fib.js';
+import { connectedRoutes, MAIN_TABLE, PROTOCOL_KERNEL } from './fake-connected.js';
+import { type Fib, lookUp, type Packet, type Verdict, waysOf } from './fake-fib.js';
 import { FakeSysctls } from './fake-sysctls.js';
 import { renderKernel } from './render-kernel.js';
 
-export const MAIN_TABLE = 254;
-const PROTOCOL_KERNEL = 2;
-const SCOPE_LINK = 253;
+export { MAIN_TABLE } from './fake-connected.js';
 
 /** Decides whether an operation fails: its errno, or null. `index` counts every operation since the kernel was made. */
 export type Sabotage = (op: KernelOp, index: number) => string | null;
@@ -44,6 +45,8 @@ export class FakeKernel implements Kernel {
   readonly #sysctls = new FakeSysctls((name) => this.findLink(name) !== undefined);
   #watchers: ((change: KernelChange) => void)[] = [];
   #opCount = 0;
+  /** IPv4 next hops over a link that has lost its last address: they come back with the link or an address */
+  readonly #dead = new WeakSet<Nexthop>();
   /** verdicts of `lookup` as long as nothing changes: it is asked for every probe and every instant */
   #known = new Map<string, Verdict>();
   #knownAt = -1;
@@ -55,7 +58,8 @@ export class FakeKernel implements Kernel {
     return index;
   }
 
-  addAddress(name: string, network: string): void {
+  /** `peer`: of a point-to-point link, whose own address is then that of a host */
+  addAddress(name: string, network: string, peer: string | null = null): void {
     const [address = '', length = ''] = network.split('/');
     const parsed = parseAddress(address);
     if (parsed === null) throw new Error(`not an address: ${network}`);
@@ -65,19 +69,28 @@ export class FakeKernel implements Kernel {
       family: familyOf(parsed),
       address,
       prefixLength: Number(length),
-      peer: null,
+      peer,
       tentative: false,
     };
     this.#set({ addresses: [...this.#state.addresses, entry] }, 'address');
     this.#connect(entry);
+    this.#revive(link.index);
   }
 
+  /** IPv4: with the last address every next hop over the link is dead (fib_disable_ip). IPv6 keeps all but its connected networks. */
   removeAddresses(name: string, family: Family): void {
     const { index } = this.link(name);
-    const addresses = this.#state.addresses.filter((entry) => entry.ifindex !== index || entry.family !== family);
-    this.#set({ addresses }, 'address');
-    // the last address takes every route of the device with it (fib_disable_ip)
-    this.#flush(index, [family]);
+    const gone = this.#state.addresses.filter((entry) => entry.ifindex === index && entry.family === family);
+    this.#set({ addresses: this.#state.addresses.filter((entry) => !gone.includes(entry)) }, 'address');
+    if (family === 6) {
+      const connected = (route: RouteState) => route.family === 6 && route.protocol === PROTOCOL_KERNEL && isOver(route, index);
+      this.#setRoutes(this.#state.routes.filter((route) => !connected(route)));
+      return;
+    }
+    for (const route of this.#state.routes) {
+      if (route.family === 4) for (const hop of route.nexthops) if (hop.ifindex === index) this.#dead.add(hop);
+    }
+    this.#dropDead(4);
   }
 
   link(name: string): LinkState {
@@ -99,12 +112,16 @@ export class FakeKernel implements Kernel {
     this.#changeLink(name, { carrier });
   }
 
-  /** `ip link set down`: IPv4 routes go without a word, IPv6 static addresses go as well. `up` brings back connected networks only. */
+  /**
+   * `ip link set down`: routes go when their last next hop is dead, IPv4's without a word; IPv6 static addresses go as well.
+   * `up` revives the next hops of what is left and brings back connected networks only.
+   */
   setAdmin(name: string, adminUp: boolean): void {
     const link = this.link(name);
     if (link.adminUp === adminUp) return;
     this.#changeLink(name, { adminUp });
     if (adminUp) {
+      this.#revive(link.index);
       for (const entry of this.#state.addresses) if (entry.ifindex === link.index) this.#connect(entry);
       return;
     }
@@ -113,15 +130,40 @@ export class FakeKernel implements Kernel {
       'address',
     );
     this.#set({ neighbours: this.#state.neighbours.filter((entry) => entry.ifindex !== link.index) }, 'neighbour');
-    this.#flush(link.index, [4, 6]);
+    this.#dropDead(4);
+    this.#dropDead(6);
   }
 
+  /** Takes IPv4 routes with any next hop over it whole; IPv6 loses that next hop. */
   removeLink(name: string): void {
     const { index } = this.link(name);
     this.setAdmin(name, false);
     this.#set({ addresses: this.#state.addresses.filter((entry) => entry.ifindex !== index) }, 'address');
+    const routes = this.#state.routes.flatMap((route) => {
+      if (!isOver(route, index)) return [route];
+      if (route.family === 4) return [];
+      const nexthops = route.nexthops.filter((hop) => hop.ifindex !== index);
+      return nexthops.length === 0 ? [] : [{ ...route, nexthops: keptHops(nexthops) }];
+    });
+    this.#setRoutes(routes);
     this.#set({ links: this.#state.links.filter((link) => link.index !== index) }, 'link');
     this.#sysctls.dropDevice(name);
+  }
+
+  /** Keeps its number, its routes and its settings. */
+  renameLink(name: string, to: string): void {
+    this.#changeLink(name, { name: to });
+    this.#sysctls.renameDevice(name, to);
+  }
+
+  setAltNames(name: string, altNames: readonly string[]): void {
+    this.#changeLink(name, { altNames });
+  }
+
+  /** The kernel says nothing of it: counters are read, not told. */
+  setCounters(name: string, counters: LinkCounters): void {
+    this.#state = { ...this.#state, links: this.#state.links.map((link) => (link.name === name ? { ...link, counters } : link)) };
+    this.version += 1;
   }
 
   setNeighbour(neighbour: NeighbourState): void {
@@ -204,18 +246,28 @@ export class FakeKernel implements Kernel {
   }
 
   /**
-   * What the kernel does with a packet of this machine: rules by priority, in each table the longest prefix, then the
-   * lowest metric, dead next hops skipped. A bound device limits it to routes of that device.
+   * What the kernel does with a packet: rules by priority, in each table the longest prefix, then the lowest metric, dead next
+   * hops skipped. A bound device limits it to routes of that device. `hash` in [0, 1) is where its flow falls among shares.
    */
-  lookup(destination: string, mark: number, device: string | null): Verdict {
+  lookup(destination: string, mark: number, device: string | null, more: Partial<Packet> & { hash?: number } = {}): Verdict {
     if (this.#knownAt !== this.version) {
       this.#known.clear();
       this.#knownAt = this.version;
     }
-    const key = `${destination} ${mark} ${device}`;
-    const verdict = this.#known.get(key) ?? lookUp(this.#state, (path) => this.#sysctls.get(path), destination, mark, device);
+    const { hash = 0, ...packet } = more;
+    const key = `${destination} ${mark} ${device} ${hash} ${JSON.stringify(packet)}`;
+    const verdict = this.#known.get(key) ?? lookUp(this.#fib(), { ...packet, destination, mark, device }, hash);
     this.#known.set(key, verdict);
     return verdict;
+  }
+
+  /** Every next hop that packets like this one may take. */
+  ways(packet: Packet): readonly Nexthop[] | 'refused' | 'silent' {
+    return waysOf(this.#fib(), packet);
+  }
+
+  #fib(): Fib {
+    return { state: this.#state, sysctl: (key) => this.#sysctls.get(key), isDead: (hop) => this.#dead.has(hop) };
   }
 
   #carryOut(op: KernelOp): { errno: string | null; message: string | null } {
@@ -232,32 +284,29 @@ export class FakeKernel implements Kernel {
   #connect(entry: AddressState): void {
     const link = this.#state.links.find((candidate) => candidate.index === entry.ifindex);
     if (link === undefined || link.loopback || !link.adminUp) return;
-    const route: RouteState = {
-      family: entry.family,
-      table: MAIN_TABLE,
-      destination: `${networkOf(entry)}/${entry.prefixLength}`,
-      type: 'unicast',
-      protocol: PROTOCOL_KERNEL,
-      metric: entry.family === 6 ? 256 : 0,
-      tos: 0,
-      scope: entry.family === 6 ? 0 : SCOPE_LINK,
-      prefsrc: entry.family === 6 ? null : entry.address,
-      nexthops: [{ ifindex: entry.ifindex, gateway: null, onlink: false }],
-      expires: false,
-      rest: '',
-    };
-    const applied = applyOp(this.#state, { op: 'route-append', route });
-    if (applied.errno === null) this.#set(applied.state, 'route');
+    for (const route of connectedRoutes(entry)) {
+      const applied = applyOp(this.#state, { op: 'route-append', route });
+      if (applied.errno === null) this.#set(applied.state, 'route');
+    }
   }
 
-  #flush(ifindex: number, families: readonly Family[]): void {
-    const routes = this.#state.routes.flatMap((route) => {
-      if (!families.includes(route.family) || !route.nexthops.some((hop) => hop.ifindex === ifindex)) return [route];
-      const nexthops = route.nexthops.filter((hop) => hop.ifindex !== ifindex);
-      return nexthops.length === 0 ? [] : [{ ...route, nexthops }];
-    });
-    // IPv4 tells nobody: only the link event is there (the watchers get one either way)
-    if (routes.length !== this.#state.routes.length) this.#set({ routes }, families.includes(6) ? 'route' : 'link');
+  #revive(ifindex: number): void {
+    for (const route of this.#state.routes) for (const hop of route.nexthops) if (hop.ifindex === ifindex) this.#dead.delete(hop);
+  }
+
+  /** A route stands as long as one of its next hops lives. */
+  #dropDead(family: Family): void {
+    const isUp = (hop: Nexthop) => this.#state.links.some((link) => link.index === hop.ifindex && link.adminUp);
+    const stands = ({ family: own, nexthops }: RouteState) =>
+      own !== family || nexthops.length === 0 || nexthops.some((hop) => isUp(hop) && !this.#dead.has(hop));
+    this.#setRoutes(this.#state.routes.filter(stands), family === 4 ? 'link' : 'route');
+  }
+
+  /** `what`: IPv4 tells nobody of routes that go with a link: only the link's own event is there. */
+  #setRoutes(routes: readonly RouteState[], what: 'route' | 'link' = 'route'): void {
+    if (routes.length !== this.#state.routes.length || routes.some((route, index) => route !== this.#state.routes[index])) {
+      this.#set({ routes }, what);
+    }
   }
 
   #changeLink(name: string, change: Partial<LinkState>): void {
@@ -271,11 +320,6 @@ export class FakeKernel implements Kernel {
   }
 }
 
-function networkOf(entry: AddressState): string {
-  if (entry.family === 4) {
-    const bytes = [...(parseAddress(entry.address) ?? [])];
-    return bytes.map((byte, index) => byte & (0xff << Math.max(0, 8 - Math.max(0, entry.prefixLength - index * 8)))).join('.');
-  }
-  if (entry.prefixLength !== 64) throw new Error('the fake kernel knows IPv6 networks of /64 only');
-  return `${entry.address.slice(0, entry.address.indexOf('::'))}::`;
+function isOver(route: RouteState, ifindex: number): boolean {
+  return route.nexthops.some((hop) => hop.ifindex === ifindex);
 }

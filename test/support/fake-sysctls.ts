@@ -28,6 +28,15 @@ export class FakeSysctls {
     else this.#values.set(plain, value);
   }
 
+  /** The values go with the device. */
+  renameDevice(from: string, to: string): void {
+    for (const [key, value] of [...this.#values]) {
+      if (deviceOf(key) !== from) continue;
+      this.#values.delete(key);
+      this.#values.set(key.replace(`.${from}.`, `.${to}.`), value);
+    }
+  }
+
   dropDevice(name: string): void {
     for (const key of [...this.#values.keys()]) if (deviceOf(key) === name) this.#values.delete(key);
   }
