@@ -92,7 +92,7 @@ export class Detector {
   }
 
   /** Regular probes come at this interval from now on; what is outstanding or being confirmed goes on. */
-  setInterval(intervalMs: number, nowMs: number): void {
+  askEvery(intervalMs: number, nowMs: number): void {
     if (intervalMs === this.#intervalMs) return;
     this.#intervalMs = intervalMs;
     if (this.#planned.length === 0) return;

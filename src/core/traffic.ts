@@ -98,7 +98,7 @@ export class Traffic {
     this.#metering.configure(config.uplinks, nowMs);
     const names = config.uplinks.map((u) => u.name);
     this.#drill.configure(config.drill, names, nowMs);
-    this.#setIntervals(nowMs);
+    this.#pace(nowMs);
   }
 
   // ---- what the choice is to know ----------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ export class Traffic {
     const news = this.#metering.look(nowMs, carrying);
     if (news.save) this.#port.save();
     if (news.changed) {
-      this.#setIntervals(nowMs);
+      this.#pace(nowMs);
       this.#port.choose();
     }
     this.lookAtDrill(nowMs);
@@ -241,8 +241,8 @@ export class Traffic {
     this.#port.save();
   }
 
-  #setIntervals(nowMs: number): void {
-    for (const path of this.#port.paths()) path.detector.setInterval(this.#metering.intervalMs(path.uplink), nowMs);
+  #pace(nowMs: number): void {
+    for (const path of this.#port.paths()) path.detector.askEvery(this.#metering.intervalMs(path.uplink), nowMs);
   }
 
   #countFor(uplink: string, family: Family): number | null {
