@@ -34,6 +34,7 @@ export interface Setting {
   readonly topology: TopologyName;
   readonly config: ConfigFile;
   readonly links?: LabOptions['links'];
+  readonly variant?: LabOptions['variant'];
   /** before the daemon starts */
   readonly prepare?: (gateway: Gateway) => Promise<void>;
   /** false: the proof starts it itself */
@@ -47,8 +48,8 @@ export interface Setting {
 /** A test in its own lab. Where the lab cannot be built the test is skipped with the reason. */
 export function proof(story: string, setting: Setting, tell: (gateway: Gateway) => Promise<void>): void {
   test(story, { skip: SKIP || (setting.skip ?? false), timeout: setting.timeout ?? 90_000 }, async (t) => {
-    const { topology, links } = setting;
-    const lab = await Lab.create(topology, { ...(links && { links }) });
+    const { topology, links, variant } = setting;
+    const lab = await Lab.create(topology, { ...(links && { links }), ...(variant && { variant }) });
     try {
       const gateway = new Gateway(lab, setting.config);
       await explained(t, gateway, async () => {
