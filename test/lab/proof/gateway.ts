@@ -46,7 +46,7 @@ export interface Setting {
 }
 
 /** A test in its own lab. Where the lab cannot be built the test is skipped with the reason. */
-export function proof(story: string, setting: Setting, tell: (gateway: Gateway) => Promise<void>): void {
+export function proof(story: string, setting: Setting, tell: (gateway: Gateway, t: TestContext) => Promise<void>): void {
   test(story, { skip: SKIP || (setting.skip ?? false), timeout: setting.timeout ?? 90_000 }, async (t) => {
     const { topology, links, variant } = setting;
     const lab = await Lab.create(topology, { ...(links && { links }), ...(variant && { variant }) });
@@ -55,7 +55,7 @@ export function proof(story: string, setting: Setting, tell: (gateway: Gateway) 
       await explained(t, gateway, async () => {
         await setting.prepare?.(gateway);
         if (setting.start !== false) await gateway.start();
-        await tell(gateway);
+        await tell(gateway, t);
       });
     } finally {
       await lab.destroy();
