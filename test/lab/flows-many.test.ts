@@ -127,39 +127,55 @@ test('100,000 connections: the loop turns, the most recent peers are told, every
   const turns = watchLoop();
   const counted = await count(4, WAN1);
   const outcome = await end(4, WAN1, null, true);
-  const { p99Ms, longestMs } = turns.stop();
+  const turned = turns.stop();
   assert.equal(counted, all);
   assert.equal(outcome.entries, all);
   assert.equal(outcome.resets, 16_384);
   assert.match(outcome.problems.join(), /16384 most recently active of 1000\d\d /);
   assert.equal(await count(4, WAN1), 0);
   assert.equal(
-    nft('list set inet backroute dead4').match(/ 8443 /g)?.length,
+    nft('list set inet backroute dead4').match(/ 8443 timeout/g)?.length,
     lively.length,
     'the lively ones are among those told',
   );
+  const text = ({ p99, longest }: Spread): string => `p99 ${p99.toFixed(2)} ms, longest ${longest.toFixed(2)} ms`;
   t.diagnostic(
-    `end() took ${outcome.tookMs.toFixed(0)} ms; loop: p99 ${p99Ms.toFixed(2)} ms, longest ${longestMs.toFixed(2)} ms`,
+    `end() took ${outcome.tookMs.toFixed(0)} ms; the loop stood still: ${text(turned.stillMs)}; worked: ${text(turned.busyMs)}`,
   );
-  // The flush alone, done by the loop's own thread, takes more than 50 ms. A busy virtual machine may hold any thread for ten.
-  assert.ok(p99Ms < 5 && longestMs < 50, `the loop did not turn for ${p99Ms} ms (p99), ${longestMs} ms at the longest`);
+  assert.ok(turned.stillMs.p99 < 5, `the loop stood still for ${text(turned.stillMs)}`);
+  // A busy machine may hold any thread for longer, so the longest is judged by the time on the CPU: the flush alone takes 70 ms of it.
+  assert.ok(turned.busyMs.longest < 10, `the loop worked for ${text(turned.busyMs)}`);
 });
 
-/** How long the loop does not turn, less the time for which this thread waited for a core (proc(5), schedstat). */
-function watchLoop(): { stop(): { p99Ms: number; longestMs: number } } {
-  const queuedMs = (): number => Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'latin1').split(' ')[1]) / 1e6;
-  const blocks: number[] = [];
-  let [last, queued] = [performance.now(), queuedMs()];
+interface Spread {
+  readonly p99: number;
+  readonly longest: number;
+}
+
+/** The loop's turns beside a timer of 1 ms: how long it stood still while it had a core, and how long it worked (proc(5), schedstat). */
+function watchLoop(): { stop(): { stillMs: Spread; busyMs: Spread } } {
+  const schedstat = (): number[] => readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'latin1').split(' ').map(Number);
+  const look = () => {
+    const [ran = 0, queued = 0] = schedstat();
+    return { atMs: performance.now(), ranMs: ran / 1e6, queuedMs: queued / 1e6 };
+  };
+  const still: number[] = [];
+  const busy: number[] = [];
+  let last = look();
   const timer = setInterval(() => {
-    const [now, waited] = [performance.now(), queuedMs()];
-    blocks.push(Math.max(0, now - last - 1 - (waited - queued)));
-    [last, queued] = [now, waited];
+    const now = look();
+    still.push(Math.max(0, now.atMs - last.atMs - 1 - (now.queuedMs - last.queuedMs)));
+    busy.push(now.ranMs - last.ranMs);
+    last = now;
   }, 1);
+  const spread = (values: number[]): Spread => {
+    values.sort((a, b) => a - b);
+    return { p99: values[Math.floor(values.length * 0.99)] ?? 0, longest: values.at(-1) ?? 0 };
+  };
   return {
     stop() {
       clearInterval(timer);
-      blocks.sort((a, b) => a - b);
-      return { p99Ms: blocks[Math.floor(blocks.length * 0.99)] ?? 0, longestMs: blocks.at(-1) ?? 0 };
+      return { stillMs: spread(still), busyMs: spread(busy) };
     },
   };
 }

@@ -230,7 +230,7 @@ delete table inet backroute
 table inet backroute {
   set dead4 { type ipv4_addr . inet_service . ipv4_addr . inet_service; flags timeout; }
   set dead6 { type ipv6_addr . inet_service . ipv6_addr . inet_service; flags timeout; }
-  chain raw-output { type filter hook output priority -300; meta mark and ${ours} == 0x40000000 notrack; }
+  chain raw-output { type filter hook output priority -300; meta mark and ${ours} == 0x40000000 counter notrack; }
   chain prerouting { type filter hook prerouting priority -150;
     ct mark and 0x00000042 == 0 ct mark set ct mark or 0x00000042
     iifname wan1 ct direction original ct mark and ${ours} == 0 ${mark(1)}
