@@ -1,7 +1,7 @@
 /** Asks the daemon over its control socket. Knows the wire, not what the answers mean. */
 import { type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
-import { createInterface } from 'node:readline';
+import { createInterface, type Interface } from 'node:readline';
 import { ExitError } from './exit-error.js';
 
 export interface DaemonAnswer {
@@ -39,9 +39,12 @@ export interface DaemonStream {
 /** When this resolves the daemon has subscribed us: nothing that happens from now on is missed. */
 export async function openStream(socketPath: string, path: string): Promise<DaemonStream> {
   const response = await open(socketPath, 'GET', path, undefined, null);
-  const reader = createInterface({ input: response, crlfDelay: Number.POSITIVE_INFINITY });
+  let reader: Interface | null = null;
   let closed = false;
   async function* read(): AsyncGenerator<string> {
+    if (closed) return;
+    // Not before somebody reads: an interface begins at once, and its lines are lost until it is iterated.
+    reader = createInterface({ input: response, crlfDelay: Number.POSITIVE_INFINITY });
     try {
       for await (const line of reader) if (line !== '') yield line;
     } catch {
@@ -54,7 +57,7 @@ export async function openStream(socketPath: string, path: string): Promise<Daem
     close: () => {
       closed = true;
       // A response destroyed from this side does not end its reader.
-      reader.close();
+      reader?.close();
       response.destroy();
     },
   };

@@ -25,7 +25,7 @@ interface Stage {
 }
 
 /** @param obey what the daemon does with an order, before it answers */
-async function stage(t: TestContext, obey: (tell: Stage['tell']) => Answer): Promise<Stage> {
+async function stage(t: TestContext, obey: (tell: Stage['tell']) => Answer | Promise<Answer>): Promise<Stage> {
   const dir = mkdtempSync(join(tmpdir(), 'backroute-drill-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
   const listeners = new Set<Stage['tell']>();
@@ -99,6 +99,18 @@ test('the order goes to the daemon, its records are shown, and its report decide
     assert.match(text(), new RegExp(`backup: is being tried for 30 s\\n.*backup: it ${outcome}\\n$`));
     assert.doesNotMatch(text(), /nobody waits/);
   }
+});
+
+test('a report that comes long before the answer to the order is not missed', async (t) => {
+  const { places } = await stage(t, async (tell) => {
+    tell(report('not-tried'));
+    // Turns of the loop in which the stream's bytes arrive, and nobody has asked for them yet.
+    for (let turn = 0; turn < 100; turn += 1) await new Promise(setImmediate);
+    return well;
+  });
+  const { io, text } = recorder();
+  assert.equal(await drill(places, AS_CONFIGURED, io, new AbortController().signal), 1);
+  assert.match(text(), /it not-tried\n$/);
 });
 
 test('several uplinks: waits for the last report, and one that fails is enough', async (t) => {
