@@ -45,7 +45,8 @@ export type Feasibility =
   | { readonly kind: 'go'; readonly paths: readonly DrillPath[]; readonly dead: readonly string[] }
   | { readonly kind: 'wait' | 'skip' | 'dead'; readonly why: string };
 
-export function canTry(uplink: string, scene: DrillScene, nowMs: number): Feasibility {
+/** @param ordered somebody wants it now: the dust of the last switch is his own business */
+export function canTry(uplink: string, scene: DrillScene, ordered: boolean, nowMs: number): Feasibility {
   const mine = scene.paths.filter((p) => p.uplink.name === uplink);
   if (mine.length === 0) return { kind: 'skip', why: 'there is no such uplink' };
   if (scene.closed(uplink)) return { kind: 'skip', why: 'what it may cost in a month is used up' };
@@ -55,7 +56,7 @@ export function canTry(uplink: string, scene: DrillScene, nowMs: number): Feasib
   const unused = mine.filter((p) => !inUse(scene, uplink, p.family));
   if (unused.length === 0) return { kind: 'skip', why: 'it is in use: that is trial enough' };
   for (const { family } of unused) {
-    const why = unrest(family, scene, nowMs);
+    const why = unrest(family, scene, ordered ? 0 : CALM_MS, nowMs);
     if (why !== null) return { kind: 'wait', why };
   }
   if (scene.draining(uplink)) return { kind: 'wait', why: 'connections still finish on it' };
@@ -68,7 +69,7 @@ export function canTry(uplink: string, scene: DrillScene, nowMs: number): Feasib
 }
 
 /** Why nothing may be tried with the traffic of this family now; null = all is calm. */
-function unrest(family: Family, scene: DrillScene, nowMs: number): string | null {
+function unrest(family: Family, scene: DrillScene, calmMs: number, nowMs: number): string | null {
   const choice = scene.families.find((f) => f.family === family);
   const active = choice?.active ?? null;
   const path = active === null ? undefined : pathOf(scene, active, family);
@@ -77,7 +78,7 @@ function unrest(family: Family, scene: DrillScene, nowMs: number): string | null
   if (!path.good) return `${active} itself is in trouble: ${trouble(path)}`;
   if (path.doubtful) return `${active} itself is in doubt`;
   const sinceMs = nowMs - choice.sinceMs;
-  return sinceMs < CALM_MS ? `IPv${family} came to ${active} only ${formatDuration(sinceMs)} ago` : null;
+  return sinceMs < calmMs ? `IPv${family} came to ${active} only ${formatDuration(sinceMs)} ago` : null;
 }
 
 export function pathOf(scene: DrillScene, uplink: string, family: Family): DrillPath | undefined {

@@ -176,7 +176,7 @@ export class Drill {
       this.#round = null;
       return;
     }
-    const answer = canTry(uplink, scene, nowMs);
+    const answer = canTry(uplink, scene, round.untilWallMs === null, nowMs);
     if (answer.kind === 'go') {
       this.#calendar.began(wallMs);
       this.#begin(uplink, answer, round, scene, nowMs);
