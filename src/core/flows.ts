@@ -110,7 +110,8 @@ export class Flows {
 
   #look(sight: FlowSight, policy: ConnectionsConfig, nowMs: number): void {
     const { path, works, inUse } = sight;
-    const known = this.#known.get(path.key) ?? { works, inUse, dying: false, drain: null };
+    // At first sight: an earlier run may have left connections by it. If it is lost, it was lost while nobody was there.
+    const known = this.#known.get(path.key) ?? { works: true, inUse, dying: false, drain: null };
     this.#known.set(path.key, known);
     const [worked, wasInUse] = [known.works, known.inUse];
     known.works = works;

@@ -156,6 +156,23 @@ story('kill -9 while it drains: the deadline holds', () => ({
   },
 }));
 
+story('lost while nobody was there: whoever comes back ends its connections', () => ({
+  topology: remembering(),
+  timeline: `
+    0s    start
+    20s   open 0x1000000 7
+    30s   carrier wan0 off
+    30s   restart
+    60s   end`,
+  check(world) {
+    assert.ok(!world.records('health').some((r) => r.from === 'up'), 'the one that died has seen nothing of it');
+    assertWays(world, ['fast', 'backup']);
+    assert.deepEqual(marks(world), ['all 0x1000000 reset', 'all 0x1000000 reset', 'all 0x1000000 reset']);
+    const [ended] = world.records('flows');
+    assert.match(ended?.text ?? '', /7 connections by fast were ended: it is lost/);
+  },
+}));
+
 story('failback move ends them at once, stay never', () => ({
   topology: remembering({ failback: 'move' }),
   configs: { stay: remembering({ failback: 'stay' }).config },
