@@ -16,6 +16,7 @@ import { AF_UNIX, bind, close, recv, SOCK_DGRAM, SOCK_NONBLOCK, socket } from '.
 import { unixAddress } from '../../src/kernel/notify.js';
 import { Lab } from '../../src/lab/lab.js';
 import { missingRequirement } from '../../src/lab/requirements.js';
+import { startStream } from '../../src/lab/traffic/stream.js';
 import { until } from '../../src/lab/until.js';
 import { callSetsText, type SandboxOptions, sandboxed } from '../support/sandbox.js';
 import { allowedCalls, isOn, parseCallSets, parseUnit, single, words } from '../support/unit-file.js';
@@ -123,6 +124,7 @@ defaults:
   fail-after: 0s
   recover-after: 500ms
   probe: {interval: 200ms}
+masquerade: true
 log: /mnt/logs/backroute.log
 `;
 
@@ -231,8 +233,15 @@ describe('under the limits of the unit', { skip: skipRun, timeout: 120_000 }, ()
     };
     const ready = () => (log.match(/"to":"up"/g) ?? []).length >= 4;
     assert.ok(await until(ready, 8000), `no verdicts: ${log}`);
+    const stream = await startStream(lab, { direction: 'download' });
     await lab.cut('fast', 'silent');
     await goesBy('192.168.1.1', 'fe80::1');
+    const isTold = async (): Promise<boolean> => (await stream.report()).connections[0]?.closed?.how === 'ECONNRESET';
+    assert.ok(await until(isTold, 8000, 50), `the client still waits for a dead download: ${log}`);
+    await stream.stop();
+    assert.match(log, /connections by fast were ended/);
+    const unable = log.split('\n').filter((line) => line.includes('"kind":"flows"') && line.includes('"level":"warn'));
+    assert.deepEqual(unable, []);
     await lab.mend('fast');
     await goesBy('192.168.1.253', 'fe80::253');
 
