@@ -19,6 +19,7 @@ import {
   payload,
   type Rule,
   setBits,
+  type Way,
 } from './expressions.js';
 
 /** Of netfilter_ipv4.h. Conntrack is at -200, destination NAT at -100, source NAT at 100. */
@@ -61,12 +62,12 @@ function marking({ mask, ways, inbound }: FlowRules): Chain[] {
   const remember = (mark: number): Expression => setBits(CONNECTION_MARK, mask, mark);
   const arriving = all.flatMap((way) => {
     const from = inbound ? cameInBy(way) : null;
-    return from === null ? [] : [[...from, remember(way.mark)]];
+    return from === null ? [] : [[...from, ...notItsRouter('saddr', way), remember(way.mark)]];
   });
   const cameIn: Rule = [interfaces('iifname', names), ORIGINAL_DIRECTION, unknown, jump('arriving')];
   return [
     { name: 'arriving', rules: arriving },
-    { name: 'leaving', rules: all.map((way) => [...leavesBy(way), remember(way.mark)]) },
+    { name: 'leaving', rules: all.map((way) => [...leavesBy(way), ...notItsRouter('daddr', way), remember(way.mark)]) },
     {
       name: 'restore',
       rules: marks.map((mark) => [bits(CONNECTION_MARK, mask, mark), setBits(PACKET_MARK, mask, mark)]),
@@ -92,6 +93,14 @@ function marking({ mask, ways, inbound }: FlowRules): Chain[] {
       rules: [[interfaces('oifname', names), ORIGINAL_DIRECTION, unknown, bits(PACKET_MARK, probeBit, 0), jump('leaving')]],
     },
   ];
+}
+
+/**
+ * On a shared interface a way's router is a neighbour like any other: what is said with itself (its web page, a login to see why the
+ * uplink is silent) goes nowhere beyond, and is not ended with what does.
+ */
+function notItsRouter(end: 'saddr' | 'daddr', { family, gateway }: Way): Rule {
+  return gateway === null ? [] : [match(payload(family === 4 ? 'ip' : 'ip6', end), gateway, '!=')];
 }
 
 /**

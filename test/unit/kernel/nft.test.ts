@@ -169,6 +169,21 @@ describe('what the rules may do', () => {
     assert.doesNotMatch(JSON.stringify(rulesOf(unknown, 'prerouting')), /arriving/);
   });
 
+  test('on a shared interface what is said with a router itself is not remembered', () => {
+    const flows = marked([[0, shared(0, 4, '02:00:00:00:00:fd')]]);
+    const rules = { dropNdRedirectsOn: [], flows };
+    const except = (field: string) =>
+      JSON.stringify({ op: '!=', left: { payload: { protocol: 'ip', field } }, right: '192.168.1.1' });
+    for (const [chain, field] of [
+      ['leaving', 'daddr'],
+      ['arriving', 'saddr'],
+    ] as const) {
+      assert.ok(JSON.stringify(rulesOf(rules, chain)).includes(except(field)), chain);
+    }
+    const alone = JSON.stringify(rulesOf({ dropNdRedirectsOn: [], flows: marked([[0, own(0)]]) }, 'leaving'));
+    assert.doesNotMatch(alone, /daddr/);
+  });
+
   test('without `inbound` nothing is remembered of what comes in', () => {
     const flows = { ...marked([[0, own(0)]]), inbound: false };
     assert.equal(rulesOf({ dropNdRedirectsOn: [], flows }, 'arriving').length, 0);
