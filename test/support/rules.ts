@@ -3,7 +3,7 @@
  * and after everything that happens. A breach is thrown with the number of its rule.
  */
 import { cleanupRequest, planCleanup } from '../../src/core/cleanup.js';
-import { MAX_UPLINKS } from '../../src/core/config.js';
+import { MAX_UPLINKS, OWN_TABLES } from '../../src/core/config.js';
 import { sameRoute as sameWay } from '../../src/core/diff.js';
 import type { KernelState, OpResult, RouteState } from '../../src/core/kernel.js';
 import type { HistoryRecord } from '../../src/core/messages.js';
@@ -116,7 +116,7 @@ export class RuleWatch {
   #isOurs(route: RouteState): boolean {
     const { protocol, tableBase } = this.#world.config.kernel;
     if (route.table === MAIN_TABLE) return route.destination === 'default' && route.protocol === protocol;
-    return route.table >= tableBase && route.table < tableBase + MAX_UPLINKS;
+    return route.table >= tableBase && route.table < tableBase + OWN_TABLES;
   }
 
   // ---- after everything that happens ---------------------------------------------------------------------------------
