@@ -100,11 +100,16 @@ export class NetlinkPort {
     return answers;
   }
 
-  /** Reads the whole answer to a message that bears NLM_F_DUMP. Throws a KernelError. */
-  dump(doing: string, sequence: number, message: Buffer, take: TakeMessage): void {
+  /**
+   * Reads the whole answer to a message that bears NLM_F_DUMP. False = what it lists changed meanwhile, and something may be missing
+   * (NLM_F_DUMP_INTR). Throws a KernelError.
+   */
+  dump(doing: string, sequence: number, message: Buffer, take: TakeMessage): boolean {
     let failed: Answer | null = null;
+    let whole = true;
     this.#exchange(doing, message, (type, flags, of, bytes, start, end) => {
       if (of !== sequence) return false;
+      if ((flags & nl.NLM_F_DUMP_INTR) !== 0) whole = false;
       if (type !== nl.NLMSG_ERROR && type !== nl.NLMSG_DONE) {
         take(bytes, start, end);
         return false;
@@ -114,6 +119,7 @@ export class NetlinkPort {
       return true;
     });
     if (failed !== null) throw new KernelError((failed as Answer).errno ?? '', doing, (failed as Answer).text);
+    return whole;
   }
 
   /** Feeds messages to `take` until it says that the answer is complete. No object is made for a message. */

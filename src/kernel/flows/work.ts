@@ -14,6 +14,7 @@ import { NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG, NetlinkPort } from
 import * as problem from './problems.js';
 import { DEFAULT_TIMEOUTS, idleSeconds, Lowest, type TcpTimeouts } from './recent.js';
 import { type Farewell, farewellOf, reachByRoutes } from './side.js';
+import { ownAddresses, sparing } from './spare.js';
 
 export interface WorkOptions {
   /** SO_MARK of packets that conntrack shall not see; a socket of our own that bears this bit is a probe's, and is left alone */
@@ -40,6 +41,12 @@ interface Gathered {
   entries: number;
   readonly toTell: Lowest<ct.Connection>;
   readonly sockets: Set<OwnSocket>;
+}
+
+/** Of the entries that bear the selector's mark, those that it means. */
+interface Meant {
+  readonly all: boolean;
+  is(entry: ct.ConntrackEntry, bytes: Buffer): boolean;
 }
 
 /** The kernel listed what it was not asked for. */
@@ -70,20 +77,17 @@ export class Work {
       return { outcome: nothing, again: null };
     }
     try {
-      if (selector.udpPorts !== null) {
-        const entries = selector.udpPorts.length === 0 ? 0 : this.#endUdp(selector, new Set(selector.udpPorts));
-        return { outcome: { ...nothing, entries }, again: null };
-      }
+      const meant = this.#meant(selector);
+      if (selector.udpPorts !== null) return { outcome: { ...nothing, entries: this.#endEach(selector, meant) }, again: null };
       const own = reset ? this.#listOwn(selector.family, problems) : new Map<string, OwnSocket>();
-      const gathered = this.#gather(selector, reset, own);
+      const gathered = this.#gather(selector, meant, reset, own);
       // Nothing to delete is nothing to ask for: a request that misses its aim cannot hit anything else.
       if (gathered.entries === 0) return { outcome: nothing, again: null };
       const sockets = this.#endOwn(gathered.sockets, problems);
       const told = this.#tell(selector, gathered.toTell, problems);
-      const sequence = this.#netfilter.sequences(1);
-      this.#netfilter.ask('deleting connections by mark', sequence, ct.flushRequest(selector, sequence));
+      const entries = meant.all ? this.#endAll(selector, gathered.entries) : this.#endEach(selector, meant);
       return {
-        outcome: { entries: gathered.entries, resets: told.length, sockets, problems },
+        outcome: { entries, resets: told.length, sockets, problems },
         again: told.length === 0 ? null : { family: selector.family, prods: told },
       };
     } catch (error) {
@@ -110,10 +114,10 @@ export class Work {
     if (!isOurs(selector)) return { open: null, replied: null };
     let open = 0;
     let replied = 0;
-    const ports = selector.udpPorts === null ? null : new Set(selector.udpPorts);
     try {
-      this.#each(selector, (entry) => {
-        if (ports !== null && !isUdpTo(entry, ports)) return;
+      const meant = this.#meant(selector);
+      this.#each(selector, (entry, bytes) => {
+        if (!meant.is(entry, bytes)) return;
         open++;
         if ((entry.status & ct.IPS_SEEN_REPLY) !== 0) replied++;
       });
@@ -121,6 +125,15 @@ export class Work {
     } catch {
       return { open: null, replied: null };
     }
+  }
+
+  #meant({ family, udpPorts, spare }: FlowSelector): Meant {
+    const ports = udpPorts === null ? null : new Set(udpPorts);
+    const spares = spare === undefined ? null : sparing(family, spare, () => ownAddresses(this.#routes, family));
+    return {
+      all: ports === null && spares === null,
+      is: (entry, bytes) => (ports === null || isUdpTo(entry, ports)) && (spares === null || !spares(entry, bytes)),
+    };
   }
 
   /** Every entry that the selector's mark and family name, where it lies. */
@@ -138,7 +151,7 @@ export class Work {
     if (strangers) throw new FilterIgnored();
   }
 
-  #gather(selector: FlowSelector, reset: boolean, own: ReadonlyMap<string, OwnSocket>): Gathered {
+  #gather(selector: FlowSelector, meant: Meant, reset: boolean, own: ReadonlyMap<string, OwnSocket>): Gathered {
     const { family } = selector;
     const size = ct.addressBytes(family);
     const timeouts = reset ? readTimeouts() : DEFAULT_TIMEOUTS;
@@ -146,6 +159,7 @@ export class Work {
     const find = (bytes: Buffer, { source, destination, sourcePort, destinationPort }: ct.TupleView): OwnSocket | undefined =>
       own.get(socketKey(bytes, source, destination, size, sourcePort, destinationPort));
     this.#each(selector, (entry, bytes) => {
+      if (!meant.is(entry, bytes)) return;
       gathered.entries++;
       if (!reset || entry.orig.protocol !== ct.IPPROTO_TCP || !entry.orig.complete || !entry.reply.complete) return;
       const socket = own.size === 0 ? undefined : (find(bytes, entry.orig) ?? find(bytes, entry.reply));
@@ -209,8 +223,15 @@ export class Work {
     return prods;
   }
 
+  /** At once, by mark. @param entries how many were listed: the kernel does not count */
+  #endAll(selector: FlowSelector, entries: number): number {
+    const sequence = this.#netfilter.sequences(1);
+    this.#netfilter.ask('deleting connections by mark', sequence, ct.flushRequest(selector, sequence));
+    return entries;
+  }
+
   /** One by one, by tuple and id. How many were there to delete. */
-  #endUdp(selector: FlowSelector, ports: ReadonlySet<number>): number {
+  #endEach(selector: FlowSelector, meant: Meant): number {
     let batch: { readonly sequence: number; readonly message: Buffer }[] = [];
     let deleted = 0;
     const send = (): void => {
@@ -218,7 +239,7 @@ export class Work {
       const numbered = batch.map(({ sequence }) => sequence);
       const messages = Buffer.concat(batch.map(({ message }) => message));
       batch = [];
-      const doing = 'deleting UDP flows';
+      const doing = 'deleting connections one by one';
       for (const { errno, text } of this.#deleting.askMany(doing, numbered, messages)) {
         // Gone by itself meanwhile: ENOENT.
         if (errno === null) deleted++;
@@ -226,7 +247,7 @@ export class Work {
       }
     };
     this.#each(selector, (entry, bytes) => {
-      if (!isUdpTo(entry, ports)) return;
+      if (!meant.is(entry, bytes)) return;
       const sequence = this.#deleting.sequences(1);
       batch.push({ sequence, message: ct.deleteRequest(selector.family, bytes, entry, sequence) });
       if (batch.length === DELETE_BATCH) send();
