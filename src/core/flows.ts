@@ -42,13 +42,15 @@ export interface FlowsConfig {
   readonly policy: ConnectionsConfig | null;
   readonly numbers: KernelNumbers;
   readonly via: readonly ViaConfig[];
-  /** outside prefixes of the translation */
-  readonly prefixes: readonly string[];
+  /** outside prefixes of the translation, as they are now */
+  prefixes(): readonly string[];
 }
 
 interface Drain {
   /** null = no deadline */
   readonly untilMs: number | null;
+  /** the deadline came while there was nowhere to go */
+  overdue: boolean;
   open: number | null;
   readonly timers: Entry[];
 }
@@ -58,6 +60,9 @@ interface Known {
   inUse: boolean;
   /** lost, and its connections wait for somewhere to go */
   dying: boolean;
+  /** left although it works, for somebody who does not work yet */
+  left: boolean;
+  elsewhere: boolean;
   drain: Drain | null;
 }
 
@@ -82,7 +87,7 @@ export class Flows {
 
   configure(config: FlowsConfig, keys: readonly PathKey[]): void {
     this.#config = config;
-    for (const key of this.#known.keys()) {
+    for (const key of [...this.#known.keys(), ...this.#restored.keys()]) {
       if (keys.includes(key) && config.policy !== null) continue;
       this.#stopDrain(key);
       this.#known.delete(key);
@@ -109,35 +114,42 @@ export class Flows {
   }
 
   #look(sight: FlowSight, policy: ConnectionsConfig, nowMs: number): void {
-    const { path, works, inUse } = sight;
+    const { path, works, inUse, elsewhere } = sight;
     // At first sight: an earlier run may have left connections by it. If it is lost, it was lost while nobody was there.
-    const known = this.#known.get(path.key) ?? { works: true, inUse, dying: false, drain: null };
+    const known = this.#known.get(path.key) ?? { works: true, inUse, dying: false, left: false, elsewhere, drain: null };
     this.#known.set(path.key, known);
     const [worked, wasInUse] = [known.works, known.inUse];
     known.works = works;
     known.inUse = inUse;
+    known.elsewhere = elsewhere;
+    known.left = works && !inUse && (known.left || wasInUse);
+    // Whatever else: nobody is hurried off an uplink that is in use again.
+    if (inUse) this.#stopDrain(path.key);
     if (!sight.remembered) return;
     if (works) known.dying = false;
     else if (worked && policy.failover === 'end') known.dying = true;
-    if (inUse) this.#stopDrain(path.key);
-    if (known.dying && sight.elsewhere) {
+    if (known.dying && elsewhere) {
       known.dying = false;
       this.#stopDrain(path.key);
       this.#end(path, 'lost', null, true);
       for (const afterMs of STRAGGLERS_AFTER_MS) {
         this.#port.agenda.at(nowMs + afterMs, () => {
-          // It may have come back meanwhile: what goes by it then is welcome.
-          if (!known.works) this.#end(path, 'straggler', null, true);
+          // It may have come back meanwhile, or its mark be another uplink's by now: what goes by it then is welcome.
+          if (!known.works && known.elsewhere && this.#known.get(path.key) === known) this.#end(path, 'straggler', null, true);
         });
       }
       return;
     }
+    if (known.drain?.overdue === true && elsewhere) this.#deadline(path);
     if (!works || inUse || known.drain !== null) return;
     const restored = this.#restored.get(path.key);
     if (restored !== undefined) {
       this.#restored.delete(path.key);
       this.#drain(path, known, restored, nowMs);
-    } else if (wasInUse && sight.elsewhere) this.#leave(path, known, policy, nowMs);
+    } else if (known.left && elsewhere) {
+      known.left = false;
+      this.#leave(path, known, policy, nowMs);
+    }
   }
 
   finished(outcome: FlowOutcome): void {
@@ -197,7 +209,7 @@ export class Flows {
   }
 
   #drain(path: Path, known: Known, untilMs: number | null, nowMs: number): void {
-    const drain: Drain = { untilMs, open: null, timers: [] };
+    const drain: Drain = { untilMs, overdue: false, open: null, timers: [] };
     known.drain = drain;
     const count = (atMs: number): void => {
       if (known.drain !== drain) return;
@@ -209,13 +221,17 @@ export class Flows {
     if (untilMs !== null) {
       drain.timers[0] = this.#port.agenda.at(Math.max(nowMs, untilMs), () => {
         if (known.drain !== drain) return;
-        this.#stopDrain(path.key);
-        this.#end(path, 'deadline', null, false);
-        this.#port.changed();
+        if (known.elsewhere) this.#deadline(path);
+        else drain.overdue = true;
       });
     }
     // Those that are about to end anyway shall not be called open: the first count waits a little.
     this.#port.agenda.at(nowMs + 1_000, count);
+  }
+
+  #deadline(path: Path): void {
+    this.#stopDrain(path.key);
+    this.#end(path, 'deadline', null, false);
   }
 
   #stopDrain(key: PathKey): void {
@@ -240,7 +256,7 @@ export class Flows {
     const selector = { family, mark: flowMark(numbers, path.slot), mask: numbers.markMask, udpPorts };
     const sent = via.filter((v) => v.uplink === path.uplink.name && v.families.includes(family));
     if (!spare) return selector;
-    return { ...selector, spare: { inbound: policy?.inbound === 'same', prefixes, via: sent } };
+    return { ...selector, spare: { inbound: policy?.inbound === 'same', prefixes: prefixes(), via: sent } };
   }
 
   #id(): number {

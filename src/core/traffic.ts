@@ -267,10 +267,12 @@ export class Traffic {
 
   #flowsConfig(): FlowsConfig {
     const { connections, kernel, via, lanPrefix } = this.#config;
-    const prefixes = this.#port.paths().flatMap((path) => {
-      const prefix = path.family === 6 ? prefixOf(path, lanPrefix, (device) => this.#port.delegatedPrefix(device)) : null;
-      return prefix === null ? [] : [prefix];
-    });
+    // A delegated one becomes known, and changes, at any time.
+    const prefixes = (): string[] =>
+      this.#port.paths().flatMap((path) => {
+        const prefix = path.family === 6 ? prefixOf(path, lanPrefix, (device) => this.#port.delegatedPrefix(device)) : null;
+        return prefix === null ? [] : [prefix];
+      });
     return { policy: connections, numbers: kernel, via, prefixes };
   }
 }
