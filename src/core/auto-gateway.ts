@@ -25,11 +25,14 @@ interface Claim extends FoundGateway {
 }
 
 /** What an RA, a DHCP client or an administrator put in main: in force now. */
-const IN_FORCE = 3;
-const LEASE = 2;
+const IN_FORCE = 4;
+const LEASE = 3;
+/** What an earlier run, or this one before a reload, went by. */
+const LAST_KNOWN = 2;
 /** A default that we took the place of. */
 const DISPLACED = 1;
 const LINK_ITSELF = 0;
+const LAST_KEY = 'last known';
 
 export interface GatewaySight {
   readonly state: KernelState;
@@ -43,13 +46,17 @@ export interface GatewaySight {
 export class AutoGateway {
   readonly #family: Family;
   readonly #claims = new Map<string, Claim>();
-  #hints: ReadonlyMap<string, UplinkHint> = new Map();
+  /** sources of hints: their claims stand until they say otherwise */
+  readonly #hints = new Set<string>();
   #heard = 0;
   #current: FoundGateway | null;
+  /** of an earlier run, until the kernel was looked at */
+  #last: string | null;
 
   /** @param last as an earlier run knew it; null = it knew none */
   constructor(family: Family, last: string | null) {
     this.#family = family;
+    this.#last = last;
     this.#current = last === null ? null : { address: last, source: 'an earlier run' };
   }
 
@@ -57,13 +64,12 @@ export class AutoGateway {
     return this.#current;
   }
 
-  /** @returns whether the next hop is another one than before */
-  hear(hint: UplinkHint): boolean {
-    this.#hints = new Map(this.#hints).set(hint.source, hint);
+  /** What it makes of it shows with the next look. */
+  hear(hint: UplinkHint): void {
+    this.#hints.add(hint.source);
     this.#heard += 1;
     if (hint.gateway === null) this.#claims.delete(hint.source);
     else this.#claim(hint.source, hint.gateway, hint.source, LEASE);
-    return false;
   }
 
   /** Looks at a new snapshot. @returns whether the next hop is another one than before */
@@ -75,10 +81,28 @@ export class AutoGateway {
       present.add(key);
       this.#claim(key, address, source, weight);
     }
-    for (const key of this.#claims.keys()) if (!present.has(key) && !this.#hints.has(key)) this.#claims.delete(key);
+    for (const [key, { weight }] of this.#claims) {
+      if (!present.has(key) && !this.#hints.has(key) && weight !== LAST_KNOWN) this.#claims.delete(key);
+    }
+    this.#recall();
     const before = this.#current;
     this.#current = this.#choose(sight, before);
+    // Refuted once, it is no claim any more.
+    const known = this.#claims.get(LAST_KEY);
+    if (known !== undefined && !sameGateway(known, this.#current)) this.#claims.delete(LAST_KEY);
     return !sameGateway(before, this.#current);
+  }
+
+  /** At first sight nothing in the kernel is news: who says what was last known has said so last, and is believed on. */
+  #recall(): void {
+    const last = this.#last;
+    this.#last = null;
+    if (last === null) return;
+    const confirmed = [...this.#claims].filter(([, claim]) => sameHop(claim.address, last));
+    for (const [key, claim] of confirmed) this.#claims.set(key, { ...claim, heard: this.#heard + 1 });
+    // A router's link-local address is good for nothing once the router does not offer itself.
+    if (confirmed.length === 0 && !isLinkLocal(last)) this.#claim(LAST_KEY, last, 'an earlier run', LAST_KNOWN);
+    this.#heard += 1;
   }
 
   #claim(key: string, address: string | null, source: string, weight: number): void {
@@ -120,13 +144,16 @@ export class AutoGateway {
     const best =
       byNews.find((claim) => claim.weight !== LINK_ITSELF && reachable(claim.address)) ??
       byNews.find((c) => reachable(c.address));
-    if (best !== undefined) return { address: best.address, source: best.source };
-    // Nobody says anything now: what was true is still worth a try while the link can reach it. A router that has taken its
-    // advertisement back is gone, though, and its address is reachable on any link.
+    // However it is spelled: the same router is no other one.
+    const spelled = ({ address, source }: Claim): FoundGateway =>
+      before !== null && sameHop(before.address, address) ? { address: before.address, source } : { address, source };
+    if (best !== undefined) return spelled(best);
+    // Nobody says anything now that the link could reach: what was true is still worth a try while it can. A router that has
+    // taken its advertisement back is gone, though, and its address is reachable on any link.
+    if (before !== null && before.address !== null && !isLinkLocal(before.address) && reachable(before.address)) return before;
     const [any] = byNews;
-    if (any !== undefined) return { address: any.address, source: any.source };
-    if (before === null || before.address === null) return null;
-    return !link.adminUp || (!isLinkLocal(before.address) && reachable(before.address)) ? before : null;
+    if (any !== undefined) return spelled(any);
+    return before !== null && before.address !== null && !link.adminUp ? before : null;
   }
 }
 

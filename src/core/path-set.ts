@@ -10,7 +10,7 @@ import type { KernelState, RouteState } from './kernel.js';
 import type { SavedState, Surroundings } from './messages.js';
 import type { Family, PathKey } from './model.js';
 import { sameAddress, splitZone } from './net.js';
-import { Path, type PathPort } from './path.js';
+import { Path, type PathPort, type PathSight } from './path.js';
 import type { ProbeAsk } from './probe.js';
 import { assignSlots } from './slots.js';
 import type { Target } from './target.js';
@@ -120,9 +120,12 @@ export class PathSet {
   /** What somebody says of an interface: `locate` tells what it changes. @returns whether it concerns any path */
   hear(hint: UplinkHint): boolean {
     const key = `${hint.interface}/${hint.family}/${hint.source}`;
+    const prefix = this.delegatedPrefix(hint.interface);
     this.#hints.delete(key);
     this.#hints.set(key, hint);
-    return this.all().filter((path) => path.hear(hint)).length > 0;
+    const heard = this.all().filter((path) => path.hear(hint)).length > 0;
+    const delegated = prefix !== this.delegatedPrefix(hint.interface);
+    return heard || (delegated && this.all().some((path) => path.uplink.prefix === 'auto' && path.isOn(hint.interface)));
   }
 
   /** The prefix delegated to us on this interface, as last said. */
@@ -140,7 +143,14 @@ export class PathSet {
       const faultBefore = path.linkFault;
       const gatewayBefore = path.auto?.current ?? null;
       const ownProtocol = this.#config.kernel.protocol;
-      const moved = path.locate({ state, hint: sibling?.interface ?? null, ownProtocol, displaced });
+      const sight: PathSight = { state, hint: sibling?.interface ?? null, ownProtocol, displaced };
+      const interfaceBefore = path.interface;
+      let moved = path.locate(sight);
+      // Hints name the interface as the kernel does, the file perhaps by another name of it.
+      if (path.auto !== null && path.interface !== interfaceBefore && path.interface !== path.uplink.interface) {
+        for (const said of this.#hints.values()) path.hear(said);
+        moved = path.locate(sight) || moved;
+      }
       if (path.auto !== null && path.auto.current?.address !== gatewayBefore?.address) this.#port.gatewayFound(path);
       if (moved) path.mac = null;
       path.noteNeighbour(state);

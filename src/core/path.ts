@@ -164,9 +164,14 @@ export class Path {
 
   /** What somebody else says of its interface. @returns whether it concerns this path */
   hear(hint: UplinkHint): boolean {
-    if (this.auto === null || hint.family !== this.family || hint.interface !== this.uplink.interface) return false;
+    if (this.auto === null || hint.family !== this.family || !this.isOn(hint.interface)) return false;
     this.auto.hear(hint);
     return true;
+  }
+
+  /** Whether it is on this interface: by the name that the file has for it, or by that under which it was found. */
+  isOn(device: string): boolean {
+    return device === this.uplink.interface || device === this.interface;
   }
 
   /** Looks for the gateway in a new snapshot. @returns whether the path now is on another link, or at another gateway, than before */

@@ -345,3 +345,35 @@ test('memory of another boot is not put back', () => {
   assert.deepEqual(next.saved().restore, { bootId: 'boot-2', routes: [], sysctls: {}, hadDefault: [] });
   assert.deepEqual(next.saved().slots, saved.slots);
 });
+
+// ---- what others say of an uplink ------------------------------------------------------------------------------------
+
+test('a delegated prefix is translated to as soon as somebody names it, also where the gateway is fixed', () => {
+  const topology = classic([6]);
+  const uplinks = topology.config.uplinks.map((u) => ({ ...u, prefix: 'auto' }));
+  const world = running({ ...topology, config: config(uplinks, { lanPrefix: 'fd00:1::/64' }) });
+  const from = world.elapsedMs;
+  const hint = { interface: 'eth0', family: 6, source: 'lease', gateway: null, prefix: '2001:db8:5::/56' } as const;
+  world.order({ type: 'uplink-hint', hint });
+  world.runUntil(from + 100);
+  const written = world.log.flatMap((e) =>
+    e.type === 'op' && e.atMs >= from && e.result.op.op === 'nft-table' ? (e.result.op.rules?.prefixes ?? []) : [],
+  );
+  assert.deepEqual([...new Set(written.map((p) => p.outside))], ['2001:db8:5::/64']);
+});
+
+test('a lease that names the interface by another name than the file is heard all the same', () => {
+  const topology = separate(['fast', 'backup']);
+  topology.kernel.setAltNames('wan0', ['enp1s0']);
+  const uplinks = topology.config.uplinks.map((u, i) =>
+    i === 0 ? { ...u, interface: 'enp1s0', gateways: [{ family: 4, host: { kind: 'auto' } }] as const } : u,
+  );
+  const world = new VirtualWorld({ ...topology, config: config(uplinks) }, makeEngine, 7);
+  world.startProcess();
+  const hint = { interface: 'wan0', family: 4, source: 'lease', gateway: '10.0.0.1', prefix: null } as const;
+  world.deliver({ type: 'uplink-hint', hint });
+  world.runUntil(5_000);
+  assert.equal(world.engine?.view(world.nowMs).uplinks[0]?.paths[0]?.gateway, '10.0.0.1', 'heard before the link was found');
+  world.deliver({ type: 'uplink-hint', hint: { ...hint, gateway: '10.0.0.9' } });
+  assert.equal(world.engine?.view(world.nowMs).uplinks[0]?.paths[0]?.gateway, '10.0.0.9');
+});
