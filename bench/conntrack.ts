@@ -3,6 +3,7 @@
  * namespace that the caller is in; nothing removes them but their end.
  */
 import type { Family } from '../src/core/model.js';
+import { KernelError } from '../src/kernel/error.js';
 import * as ct from '../src/kernel/flows/conntrack.js';
 import { NETLINK_NETFILTER, NetlinkPort } from '../src/kernel/flows/port.js';
 import * as nl from '../src/kernel/netlink/constants.js';
@@ -33,20 +34,16 @@ export interface EntrySpec {
 export function makeEntries(specs: Iterable<EntrySpec>): void {
   const port = new NetlinkPort(NETLINK_NETFILTER);
   let messages: Buffer[] = [];
-  let numbered: number[] = [];
+  let first = 0;
   const send = (): void => {
-    if (messages.length === 0) return;
-    for (const { errno, text } of port.askMany('making an entry', numbered, Buffer.concat(messages))) {
-      if (errno !== null) throw new Error(`making an entry: ${errno} ${text ?? ''}`);
-    }
+    const [refused] = port.askMany('making an entry', first, messages);
+    if (refused !== undefined) throw new KernelError(refused.errno, 'making an entry', refused.text);
     messages = [];
-    numbered = [];
   };
   try {
     for (const spec of specs) {
-      const sequence = port.sequences(1);
-      messages.push(createRequest(spec, sequence));
-      numbered.push(sequence);
+      if (messages.length === 0) first = port.sequences(BATCH);
+      messages.push(createRequest(spec, first + messages.length));
       if (messages.length === BATCH) send();
     }
     send();
@@ -72,7 +69,7 @@ export function* manyConnections(count: number, mark: number): Generator<EntrySp
 
 function createRequest(spec: EntrySpec, sequence: number): Buffer {
   const { family, protocol, source, destination, sourcePort, destinationPort } = spec;
-  const flags = nl.NLM_F_REQUEST | nl.NLM_F_ACK | nl.NLM_F_CREATE | nl.NLM_F_EXCL;
+  const flags = nl.NLM_F_REQUEST | nl.NLM_F_CREATE | nl.NLM_F_EXCL;
   const message = new MessageBuilder((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW, flags, sequence);
   message.fixed(Uint8Array.of(ct.familyNumber(family), 0, 0, 0));
   const number = protocol === 'tcp' ? ct.IPPROTO_TCP : ct.IPPROTO_UDP;

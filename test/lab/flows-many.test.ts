@@ -199,12 +199,21 @@ test('without rights nothing is thrown: the remedy is told', { skip: needsRoot }
     const selector = ${JSON.stringify(selector(4, WAN1))};
     console.log(JSON.stringify([await keeper.end({ id: 1, selector, reset: true }), await keeper.count({ id: 2, selector })]));
     await keeper.close();
-    console.log(JSON.stringify(await keeper.end({ id: 3, selector, reset: true })));`;
+    console.log(JSON.stringify(await keeper.end({ id: 3, selector, reset: true })));
+    const { NETLINK_NETFILTER, NetlinkPort } = await import(${JSON.stringify(new URL('port.js', module).href)});
+    const { addDeadTuples } = await import(${JSON.stringify(new URL('dead-set.js', module).href)});
+    const end = { address: Buffer.alloc(4), port: 1 };
+    try {
+      addDeadTuples(new NetlinkPort(NETLINK_NETFILTER), 4, [{ source: end, destination: end }], 1000);
+    } catch (error) {
+      console.log(error.errno);
+    }`;
   const argv = ['--bounding-set=-all', '--inh-caps=-all', process.execPath, '--input-type=module', '-e', script];
   const { stdout, stderr } = spawnSync('setpriv', argv, { encoding: 'utf8', cwd: fileURLToPath(new URL('.', import.meta.url)) });
-  const [first, last] = stdout.trim().split('\n');
+  const [first, last, transaction] = stdout.trim().split('\n');
   const [ended, counted] = JSON.parse(first ?? stderr);
   assert.match(ended.problems.join(), /CAP_NET_ADMIN/);
   assert.deepEqual(counted, { id: 2, open: null, replied: null });
   assert.match(JSON.parse(last ?? '').problems.join(), /is ending/);
+  assert.equal(transaction, 'EPERM', 'a refused transaction is told at once');
 });

@@ -82,10 +82,10 @@ export function flushRequest(selector: FlowSelector, sequence: number): Buffer {
   return marked(message.fixed(header(selector.family, 1)), selector);
 }
 
-/** Deletes the entry that was read, and no later one with the same addresses: its id is named. */
+/** Deletes the entry that was read, and no later one with the same addresses: its id is named. Answered only when it is refused. */
 export function deleteRequest(family: Family, bytes: Buffer, entry: ConntrackEntry, sequence: number): Buffer {
   const type = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_DELETE;
-  const message = new MessageBuilder(type, nl.NLM_F_REQUEST | nl.NLM_F_ACK, sequence).fixed(header(family, 0));
+  const message = new MessageBuilder(type, nl.NLM_F_REQUEST, sequence).fixed(header(family, 0));
   message.attribute(CTA.tupleOrig | NLA_F_NESTED, bytes.subarray(entry.tupleStart, entry.tupleEnd));
   if (entry.idAt > 0) message.attribute(CTA.id, bytes.subarray(entry.idAt, entry.idAt + 4));
   if (entry.zoneAt > 0) message.attribute(CTA.zone, bytes.subarray(entry.zoneAt, entry.zoneAt + 2));

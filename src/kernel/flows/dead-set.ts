@@ -86,6 +86,6 @@ export function addDeadTuples(port: NetlinkPort, family: Family, tuples: readonl
     const first = port.sequences(3);
     const transaction = elementsTransaction(family, tuples.slice(at, at + PER_TRANSACTION), lifetimeMs, first);
     // A refusal of the whole bears the number of its beginning.
-    port.ask(`adding to set ${DEAD_SETS[family]}`, first + 1, transaction);
+    port.ask(`adding to set ${DEAD_SETS[family]}`, first + 1, transaction, undefined, first);
   }
 }

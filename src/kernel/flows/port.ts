@@ -12,6 +12,8 @@ export const NETLINK_ROUTE = 0;
 export const NETLINK_SOCK_DIAG = 4;
 export const NETLINK_NETFILTER = 12;
 
+/** of a message's header */
+const FLAGS_AT = 6;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
 /** The kernel fills at most 32 KiB of a dump at a time, however big the reader's buffer (netlink_dump). */
@@ -22,10 +24,13 @@ const RECEIVE_BUFFER_BYTES = 4 << 20;
 const TIMEOUT_SECONDS = 5;
 
 /** What the kernel says about one request; `errno` null = done. */
-export interface Answer {
-  readonly sequence: number;
+interface Answer {
   readonly errno: string | null;
   readonly text: string | null;
+}
+
+export interface Refusal extends Answer {
+  readonly errno: string;
 }
 
 /** Gets one message of an answer where it lies: its body is `bytes[start..end)`, valid until the callback returns. */
@@ -77,27 +82,39 @@ export class NetlinkPort {
   /**
    * Sends a message that bears NLM_F_ACK and this sequence number; `take` gets what comes before the acknowledgement. Throws a
    * KernelError with the kernel's errno and text.
+   * @param first the lowest number of a transaction: whichever of its messages is refused, all is
    */
-  ask(doing: string, sequence: number, message: Buffer, take: TakeMessage = () => undefined): void {
-    const [answer] = this.askMany(doing, [sequence], message, take);
-    if (answer !== undefined && answer.errno !== null) throw new KernelError(answer.errno, doing, answer.text);
-  }
-
-  /** Sends several messages at once; resolves when each of those numbered has been answered, in whatever order. */
-  askMany(doing: string, numbered: readonly number[], messages: Buffer, take: TakeMessage = () => undefined): Answer[] {
-    const waiting = new Set(numbered);
-    const answers: Answer[] = [];
-    this.#exchange(doing, messages, (type, flags, sequence, bytes, start, end) => {
-      if (!waiting.has(sequence)) return false;
+  ask(doing: string, sequence: number, message: Buffer, take: TakeMessage = () => undefined, first = sequence): void {
+    let answer: Answer = { errno: null, text: null };
+    this.#exchange(doing, message, (type, flags, of, bytes, start, end) => {
+      if (of < first || of > sequence) return false;
       if (type !== nl.NLMSG_ERROR) {
         take(bytes, start, end);
         return false;
       }
-      waiting.delete(sequence);
-      answers.push(statusOf(flags, sequence, bytes, start, end));
-      return waiting.size === 0;
+      answer = statusOf(flags, bytes, start, end);
+      return answer.errno !== null || of === sequence;
     });
-    return answers;
+    if (answer.errno !== null) throw new KernelError(answer.errno, doing, answer.text);
+  }
+
+  /**
+   * Sends messages without NLM_F_ACK at once, numbered from `first` on: the kernel takes them in order, and tells only what it refuses.
+   * The last is made to bear the flag. Returns the refusals.
+   */
+  askMany(doing: string, first: number, messages: readonly Buffer[]): Refusal[] {
+    const refused: Refusal[] = [];
+    const last = first + messages.length - 1;
+    const end = messages.at(-1);
+    if (end === undefined) return refused;
+    end.writeUInt16LE(end.readUInt16LE(FLAGS_AT) | nl.NLM_F_ACK, FLAGS_AT);
+    this.#exchange(doing, Buffer.concat(messages), (type, flags, of, bytes, start, end) => {
+      if (type !== nl.NLMSG_ERROR || of < first || of > last) return false;
+      const { errno, text } = statusOf(flags, bytes, start, end);
+      if (errno !== null) refused.push({ errno, text });
+      return of === last;
+    });
+    return refused;
   }
 
   /**
@@ -114,7 +131,7 @@ export class NetlinkPort {
         take(bytes, start, end);
         return false;
       }
-      const status = statusOf(flags, of, bytes, start, end, type === nl.NLMSG_DONE ? 'done' : 'error');
+      const status = statusOf(flags, bytes, start, end, type === nl.NLMSG_DONE ? 'done' : 'error');
       if (status.errno !== null) failed = status;
       return true;
     });
@@ -156,15 +173,8 @@ export class NetlinkPort {
   }
 }
 
-function statusOf(
-  flags: number,
-  sequence: number,
-  bytes: Buffer,
-  start: number,
-  end: number,
-  kind: 'error' | 'done' = 'error',
-): Answer {
+function statusOf(flags: number, bytes: Buffer, start: number, end: number, kind: 'error' | 'done' = 'error'): Answer {
   const type = kind === 'error' ? nl.NLMSG_ERROR : nl.NLMSG_DONE;
-  const { errno, text } = parseStatus({ type, flags, sequence, port: 0, body: bytes.subarray(start, end) }, kind);
-  return { sequence, errno: errno === 0 ? null : errnoName(errno), text };
+  const { errno, text } = parseStatus({ type, flags, sequence: 0, port: 0, body: bytes.subarray(start, end) }, kind);
+  return { errno: errno === 0 ? null : errnoName(errno), text };
 }

@@ -232,24 +232,22 @@ export class Work {
 
   /** One by one, by tuple and id. How many were there to delete. */
   #endEach(selector: FlowSelector, meant: Meant): number {
-    let batch: { readonly sequence: number; readonly message: Buffer }[] = [];
+    const doing = 'deleting connections one by one';
+    let batch: Buffer[] = [];
+    let first = 0;
     let deleted = 0;
     const send = (): void => {
-      if (batch.length === 0) return;
-      const numbered = batch.map(({ sequence }) => sequence);
-      const messages = Buffer.concat(batch.map(({ message }) => message));
+      const refused = this.#deleting.askMany(doing, first, batch);
+      deleted += batch.length - refused.length;
       batch = [];
-      const doing = 'deleting connections one by one';
-      for (const { errno, text } of this.#deleting.askMany(doing, numbered, messages)) {
-        // Gone by itself meanwhile: ENOENT.
-        if (errno === null) deleted++;
-        else if (errno !== 'ENOENT') throw new KernelError(errno, doing, text);
-      }
+      // Gone by itself meanwhile: ENOENT.
+      const grave = refused.find(({ errno }) => errno !== 'ENOENT');
+      if (grave !== undefined) throw new KernelError(grave.errno, doing, grave.text);
     };
     this.#each(selector, (entry, bytes) => {
       if (!meant.is(entry, bytes)) return;
-      const sequence = this.#deleting.sequences(1);
-      batch.push({ sequence, message: ct.deleteRequest(selector.family, bytes, entry, sequence) });
+      if (batch.length === 0) first = this.#deleting.sequences(DELETE_BATCH);
+      batch.push(ct.deleteRequest(selector.family, bytes, entry, first + batch.length));
       if (batch.length === DELETE_BATCH) send();
     });
     send();
