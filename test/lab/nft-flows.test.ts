@@ -154,11 +154,16 @@ describe('flows of a gateway with two interfaces', { skip: missingRequirement()?
           await bench.nft(
             `add element inet backroute dead${family} { ${from} . ${talk.opened} . ${SERVER[family]} . ${at} timeout 30s }`,
           );
+          const entry = ['-f', `ipv${family}`, '-p', 'tcp', '--sport', talk.opened];
+          await bench.lab.exec('gateway', ['conntrack', '-D', ...entry]);
         }
         assert.equal(await ended.say('x'), 'ECONNRESET');
         await bench.write({ flows: bench.flows() });
         assert.equal(await late.say('x'), 'ECONNRESET');
         assert.match(await other.say('alive'), / alive$/);
+        const anew = await talker.open(SERVER[family], at, Number(late.opened));
+        assert.equal(anew.opened, late.opened, 'begun anew from the same port');
+        assert.match(await anew.say('x'), / x$/);
       });
     }
   }

@@ -238,8 +238,10 @@ table inet backroute {
     iifname lan ct mark and ${ours} == 0x02000000 meta mark set meta mark and ${rest} or 0x02000000
   }
   chain forward { type filter hook forward priority -150;
-    ip saddr . tcp sport . ip daddr . tcp dport @dead4 reject with tcp reset
-    ip6 saddr . tcp sport . ip6 daddr . tcp dport @dead6 reject with tcp reset
+    ip saddr . tcp sport . ip daddr . tcp dport @dead4 ct state != established tcp flags & (syn | ack) != syn reject with tcp reset
+    ip saddr . tcp sport . ip daddr . tcp dport @dead4 ct direction reply reject with tcp reset
+    ip6 saddr . tcp sport . ip6 daddr . tcp dport @dead6 ct state != established tcp flags & (syn | ack) != syn reject with tcp reset
+    ip6 saddr . tcp sport . ip6 daddr . tcp dport @dead6 ct direction reply reject with tcp reset
   }
   chain postrouting { type filter hook postrouting priority -150;
     oifname wan1 ct mark and ${ours} == 0 ${mark(1)}

@@ -8,8 +8,8 @@ import { createInterface } from 'node:readline';
 
 export type TalkCommand =
   | { readonly do: 'listen'; readonly port: number }
-  /** the answer is the local port */
-  | { readonly do: 'open'; readonly id: number; readonly host: string; readonly port: number }
+  /** the answer is the local port; null = any */
+  | { readonly do: 'open'; readonly id: number; readonly host: string; readonly port: number; readonly localPort: number | null }
   /** the answer is the line that comes back */
   | { readonly do: 'say'; readonly id: number; readonly text: string };
 
@@ -96,7 +96,8 @@ async function carryOut(command: TalkCommand): Promise<string> {
     case 'listen':
       return listen(command.port);
     case 'open': {
-      const talk = new Talk(connect({ host: command.host, port: command.port }));
+      const { host, port, localPort } = command;
+      const talk = new Talk(connect({ host, port, ...(localPort !== null && { localPort }) }));
       talks.set(command.id, talk);
       return talk.opened();
     }

@@ -35,9 +35,9 @@ export class Talker {
     await this.#do({ do: 'listen', port });
   }
 
-  async open(host: string, port: number): Promise<Conversation> {
+  async open(host: string, port: number, localPort: number | null = null): Promise<Conversation> {
     const id = ++this.#talks;
-    const opened = await this.#do({ do: 'open', id, host, port });
+    const opened = await this.#do({ do: 'open', id, host, port, localPort });
     return { opened, say: (text) => this.#do({ do: 'say', id, text }) };
   }
 

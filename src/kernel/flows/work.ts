@@ -84,8 +84,10 @@ export class Work {
       // Nothing to delete is nothing to ask for: a request that misses its aim cannot hit anything else.
       if (gathered.entries === 0) return { outcome: nothing, again: null };
       const sockets = this.#endOwn(gathered.sockets, problems);
-      const told = this.#tell(selector, gathered.toTell, problems);
+      const told = this.#bury(selector, gathered.toTell, problems);
       const entries = meant.all ? this.#endAll(selector, gathered.entries) : this.#endEach(selector, meant);
+      // Only now: what answers while the kernel still knows the connection is none that the dead set means.
+      this.#prod(selector.family, told, problems);
       return {
         outcome: { entries, resets: told.length, sockets, problems },
         again: told.length === 0 ? null : { family: selector.family, prods: told },
@@ -192,8 +194,8 @@ export class Work {
     return ended;
   }
 
-  /** Into the dead set first, so that whatever a peer sends from here on is answered by a reset; then each is made to send. */
-  #tell({ family, mark }: FlowSelector, chosen: Lowest<ct.Connection>, problems: string[]): Prod[] {
+  /** Into the dead set: whatever a peer sends once its entry is deleted is answered by a reset. @returns how each is made to send */
+  #bury({ family, mark }: FlowSelector, chosen: Lowest<ct.Connection>, problems: string[]): Prod[] {
     const { deadForMs, resetLimit, untrackedMark } = this.#options;
     const reach = reachByRoutes(this.#routes, family);
     const farewells: Farewell[] = [];
@@ -214,13 +216,15 @@ export class Work {
       return [];
     }
     if (chosen.offered > resetLimit) problems.push(problem.limitProblem(resetLimit, chosen.offered));
-    const prods = farewells.map(({ prod }) => ({ ...prod, sequence: Math.floor(Math.random() * 0x100000000) }));
+    return farewells.map(({ prod }) => ({ ...prod, sequence: Math.floor(Math.random() * 0x100000000) }));
+  }
+
+  #prod(family: Family, prods: readonly Prod[], problems: string[]): void {
     try {
-      sendBareAcks(family, untrackedMark, prods);
+      sendBareAcks(family, this.#options.untrackedMark, prods);
     } catch (error) {
       problems.push(problem.bareAckProblem(error));
     }
-    return prods;
   }
 
   /** At once, by mark. @param entries how many were listed: the kernel does not count */

@@ -32,11 +32,23 @@ export const DEAD_SETS: readonly { readonly name: string; readonly type: readonl
   { name: 'dead6', type: ['ipv6_addr', 'inet_service', 'ipv6_addr', 'inet_service'] },
 ];
 
-/** What is sent on an ended connection is answered with a reset. */
-export const RESET_OF_THE_DEAD: readonly Rule[] = ([4, 6] as const).map((family) => {
+const REPLY_DIRECTION = match({ ct: { key: 'direction' } }, 'reply');
+const NOT_ESTABLISHED = match({ ct: { key: 'state' } }, 'established', '!=');
+const NOT_THE_FIRST = match({ '&': [payload('tcp', 'flags'), ['syn', 'ack']] }, 'syn', '!=');
+
+/**
+ * What is sent on an ended connection is answered with a reset. Conntrack has forgotten it by then: a client's packet is none of an
+ * established connection, unless it answers what the far side has sent after that. So a new connection from the same port is let through.
+ */
+export const RESET_OF_THE_DEAD: readonly Rule[] = ([4, 6] as const).flatMap((family): Rule[] => {
   const ip = family === 4 ? 'ip' : 'ip6';
   const flow = [payload(ip, 'saddr'), payload('tcp', 'sport'), payload(ip, 'daddr'), payload('tcp', 'dport')];
-  return [match({ concat: flow }, `@dead${family}`), { reject: { type: 'tcp reset' } }];
+  const dead = match({ concat: flow }, `@dead${family}`);
+  const reset = { reject: { type: 'tcp reset' } };
+  return [
+    [dead, NOT_ESTABLISHED, NOT_THE_FIRST, reset],
+    [dead, REPLY_DIRECTION, reset],
+  ];
 });
 
 export function flowChains(flows: FlowRules): Chain[] {
