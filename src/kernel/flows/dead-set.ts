@@ -1,5 +1,5 @@
 /**
- * Puts the 4-tuples of connections that are being ended into the sets of our nftables table, whose forward chain answers their next
+ * Puts the 4-tuples of connections that are being ended into the sets of our nftables table, whose chain `dead` answers their next
  * packet with a reset. One netlink transaction for a thousand: nft(8) takes over a second for 100,000. Only elements are added, with
  * a lifetime; the table itself is written elsewhere (src/kernel/nft). linux/netfilter/nf_tables.h, nfnetlink.h.
  */

@@ -49,7 +49,7 @@ export function farewellOf(connection: Connection, reach: Reach, uplinkMark: num
   const ours = outbound ? initiator : responder;
   if (reach(ours.address).local) return null;
   return {
-    // As packets are in the forward hook: after the translation of destinations, before that of sources.
+    // As packets are when the reset is due: after the translation of destinations, before that of sources.
     tuple: outbound ? { source: initiator, destination: responder } : { source: responder, destination: initiator },
     // As the peer itself sees the other: it comes untracked, so nothing translates it.
     prod: { from: outbound ? called : caller, to: ours },

@@ -25,8 +25,10 @@ import {
 /** Of netfilter_ipv4.h. Conntrack is at -200, destination NAT at -100, source NAT at 100. */
 const RAW = -300;
 const MANGLE = -150;
+/** Destinations are translated by then, as the dead are known. */
+const AFTER_DNAT = -90;
 
-/** The connections that were ended: saddr . sport . daddr . dport, as the forward hook sees what the client sends. */
+/** The connections that were ended: saddr . sport . daddr . dport, as what the client sends is after the translation of destinations. */
 export const DEAD_SETS: readonly { readonly name: string; readonly type: readonly string[] }[] = [
   { name: 'dead4', type: ['ipv4_addr', 'inet_service', 'ipv4_addr', 'inet_service'] },
   { name: 'dead6', type: ['ipv6_addr', 'inet_service', 'ipv6_addr', 'inet_service'] },
@@ -58,8 +60,9 @@ export function flowChains(flows: FlowRules): Chain[] {
       hook: { type: 'filter', hook: 'output', prio: RAW },
       rules: [[bits(PACKET_MARK, flows.mask, flows.untrackedMark), { notrack: null }]],
     },
-    // Before other tables' filters: what is left of an ended connection looks invalid to them, and they may drop it.
-    { name: 'forward', hook: { type: 'filter', hook: 'forward', prio: MANGLE }, rules: RESET_OF_THE_DEAD },
+    // Before it is routed: chosen traffic whose uplink is lost finds no route, and is to be told all the same. Before other
+    // tables' filters, too: what is left of an ended connection looks invalid to them, and they may drop it.
+    { name: 'dead', hook: { type: 'filter', hook: 'prerouting', prio: AFTER_DNAT }, rules: RESET_OF_THE_DEAD },
   ];
   return flows.ways.length === 0 ? chains : [...chains, ...marking(flows)];
 }

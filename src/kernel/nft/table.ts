@@ -22,6 +22,7 @@ const CHAINS = [
   'restore',
   'route-output',
   'forward',
+  'dead',
   'output',
   'postrouting',
   'leaving',

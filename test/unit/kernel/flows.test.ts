@@ -163,7 +163,7 @@ function told(orig: readonly [End, End], reply: readonly [End, End]): string | n
   return `${text(dead.source)} > ${text(dead.destination)}, as ${text(prod.from)}`;
 }
 
-test('who is told: the end on our side, in the words of the forward hook, as whom it believes to speak with', () => {
+test('who is told: the end on our side, in the words that the reset goes by, as whom it believes to speak with', () => {
   const lanServer: End = ['192.168.1.20', 80];
   const wan80: End = ['10.9.1.2', 80];
   const neighbour: End = ['10.9.1.77', 5000];

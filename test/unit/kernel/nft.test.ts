@@ -192,7 +192,7 @@ describe('what the rules may do', () => {
 
   test('no way at all: the dead are reset all the same', () => {
     const rules = { dropNdRedirectsOn: [], flows: marked([]) };
-    assert.equal(rulesOf(rules, 'forward').length, 4);
+    assert.equal(rulesOf(rules, 'dead').length, 4);
     assert.doesNotMatch(JSON.stringify(commands(rules)), /"set":\[\]/);
   });
 });
