@@ -26,7 +26,7 @@ export interface Packet {
 export interface Fib {
   readonly state: KernelState;
   sysctl(key: string): string | null;
-  /** RTNH_F_DEAD beyond what the links tell: IPv4 hops over a link that has lost its last address */
+  /** RTNH_F_DEAD */
   isDead(hop: Nexthop): boolean;
 }
 

@@ -45,7 +45,7 @@ export class FakeKernel implements Kernel {
   readonly #sysctls = new FakeSysctls((name) => this.findLink(name) !== undefined);
   #watchers: ((change: KernelChange) => void)[] = [];
   #opCount = 0;
-  /** IPv4 next hops over a link that has lost its last address: they come back with the link or an address */
+  /** RTNH_F_DEAD: next hops over a link that is down, or, in IPv4, has lost its last address */
   readonly #dead = new WeakSet<Nexthop>();
   /** verdicts of `lookup` as long as nothing changes: it is asked for every probe and every instant */
   #known = new Map<string, Verdict>();
@@ -74,7 +74,7 @@ export class FakeKernel implements Kernel {
     };
     this.#set({ addresses: [...this.#state.addresses, entry] }, 'address');
     this.#connect(entry);
-    this.#revive(link.index);
+    if (entry.family === 4) this.#revive(link, 4);
   }
 
   /** IPv4: with the last address every next hop over the link is dead (fib_disable_ip). IPv6 keeps all but its connected networks. */
@@ -87,10 +87,7 @@ export class FakeKernel implements Kernel {
       this.#setRoutes(this.#state.routes.filter((route) => !connected(route)));
       return;
     }
-    for (const route of this.#state.routes) {
-      if (route.family === 4) for (const hop of route.nexthops) if (hop.ifindex === index) this.#dead.add(hop);
-    }
-    this.#dropDead(4);
+    this.#kill(index, 4);
   }
 
   link(name: string): LinkState {
@@ -110,18 +107,20 @@ export class FakeKernel implements Kernel {
   /** A pulled cable: routes stay, flagged linkdown. */
   setCarrier(name: string, carrier: boolean): void {
     this.#changeLink(name, { carrier });
+    this.#revive(this.link(name), 6);
   }
 
   /**
    * `ip link set down`: routes go when their last next hop is dead, IPv4's without a word; IPv6 static addresses go as well.
-   * `up` revives the next hops of what is left and brings back connected networks only.
+   * `up` revives the next hops of what is left (IPv6's with the carrier) and brings back connected networks only.
    */
   setAdmin(name: string, adminUp: boolean): void {
     const link = this.link(name);
     if (link.adminUp === adminUp) return;
     this.#changeLink(name, { adminUp });
     if (adminUp) {
-      this.#revive(link.index);
+      this.#revive(this.link(name), 4);
+      this.#revive(this.link(name), 6);
       for (const entry of this.#state.addresses) if (entry.ifindex === link.index) this.#connect(entry);
       return;
     }
@@ -130,8 +129,8 @@ export class FakeKernel implements Kernel {
       'address',
     );
     this.#set({ neighbours: this.#state.neighbours.filter((entry) => entry.ifindex !== link.index) }, 'neighbour');
-    this.#dropDead(4);
-    this.#dropDead(6);
+    this.#kill(link.index, 4);
+    this.#kill(link.index, 6);
   }
 
   /** Takes IPv4 routes with any next hop over it whole; IPv6 loses that next hop. */
@@ -277,8 +276,20 @@ export class FakeKernel implements Kernel {
       return { errno: null, message: null };
     }
     const { state, errno, message } = applyOp(this.#state, op);
+    if (op.op === 'route-delete' || op.op === 'route-append') this.#keepDead(this.#state.routes, state.routes);
     if (state !== this.#state) this.#set(state, op.op.startsWith('rule') ? 'rule' : 'route');
     return { errno, message };
+  }
+
+  /** Where IPv6 next hops come to or leave a route, the others are what they were. */
+  #keepDead(before: readonly RouteState[], after: readonly RouteState[]): void {
+    for (const route of after) {
+      if (route.family === 4 || before.includes(route)) continue;
+      const hops = before.filter((other) => samePlace(other, route)).flatMap((other) => other.nexthops);
+      const wasDead = (hop: Nexthop) =>
+        hops.some((other) => other.ifindex === hop.ifindex && other.gateway === hop.gateway && this.#dead.has(other));
+      for (const hop of route.nexthops) if (wasDead(hop)) this.#dead.add(hop);
+    }
   }
 
   #connect(entry: AddressState): void {
@@ -290,15 +301,23 @@ export class FakeKernel implements Kernel {
     }
   }
 
-  #revive(ifindex: number): void {
-    for (const route of this.#state.routes) for (const hop of route.nexthops) if (hop.ifindex === ifindex) this.#dead.delete(hop);
+  #hopsOver(ifindex: number, family: Family): readonly Nexthop[] {
+    return this.#state.routes.flatMap((route) =>
+      route.family === family ? route.nexthops.filter((hop) => hop.ifindex === ifindex) : [],
+    );
+  }
+
+  #revive(link: LinkState, family: Family): void {
+    if (!link.adminUp || (family === 6 && !link.carrier)) return;
+    for (const hop of this.#hopsOver(link.index, family)) this.#dead.delete(hop);
+    this.version += 1;
   }
 
   /** A route stands as long as one of its next hops lives. */
-  #dropDead(family: Family): void {
-    const isUp = (hop: Nexthop) => this.#state.links.some((link) => link.index === hop.ifindex && link.adminUp);
-    const stands = ({ family: own, nexthops }: RouteState) =>
-      own !== family || nexthops.length === 0 || nexthops.some((hop) => isUp(hop) && !this.#dead.has(hop));
+  #kill(ifindex: number, family: Family): void {
+    for (const hop of this.#hopsOver(ifindex, family)) this.#dead.add(hop);
+    const stands = (route: RouteState) =>
+      route.family !== family || route.nexthops.length === 0 || route.nexthops.some((hop) => !this.#dead.has(hop));
     this.#setRoutes(this.#state.routes.filter(stands), family === 4 ? 'link' : 'route');
   }
 

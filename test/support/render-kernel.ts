@@ -2,7 +2,7 @@
  * Kernel objects as the lines `ip` would print: for golden files, and to compare kernels byte for byte.
  * Routes of one destination keep the kernel's order, since that order decides; everything else is sorted.
  */
-import type { KernelOp, KernelState, LinkState, RouteState, RuleState } from '../../src/core/kernel.js';
+import type { KernelOp, KernelState, LinkState, NftRules, RouteState, RuleState, WayOut } from '../../src/core/kernel.js';
 
 const TABLES: ReadonlyMap<number, string> = new Map([[254, 'main']]);
 const PROTOCOLS: ReadonlyMap<number, string> = new Map([
@@ -75,8 +75,26 @@ export function renderOp(op: KernelOp, names: Names): string {
     case 'neighbour-delete':
       return `delete ip neigh ${op.address} dev ${names(op.ifindex)}`;
     case 'nft-table':
-      return op.rules === null ? 'nft delete table' : `nft table: no ND redirects on ${op.rules.dropNdRedirectsOn.join(' ')}`;
+      return op.rules === null ? 'nft delete table' : `nft table: ${renderNft(op.rules)}`;
   }
+}
+
+function renderWay(way: WayOut): string {
+  const words = [`IPv${way.family} ${way.interface}`, way.gateway === null ? '' : `via ${way.gateway}`, way.mac ?? ''];
+  return words.filter(Boolean).join(' ');
+}
+
+function renderNft({ dropNdRedirectsOn, flows, masquerade = [], prefixes = [] }: NftRules): string {
+  const marked = (flows?.ways ?? []).map((way) => `0x${way.mark.toString(16)} = ${renderWay(way)}`);
+  const parts = [
+    flows === undefined ? '' : `flows ${flows.inbound ? 'in and out' : 'out'}: ${marked.join(', ')}`,
+    masquerade.length === 0 ? '' : `masquerade: ${masquerade.map(renderWay).join(', ')}`,
+    ...prefixes.map(({ way, inside, outside }) => `${inside} = ${outside} on ${renderWay(way)}`),
+  ].filter(Boolean);
+  // Where nothing else is said there must be this to say.
+  const redirects =
+    dropNdRedirectsOn.length > 0 || parts.length === 0 ? [`no ND redirects on ${dropNdRedirectsOn.join(' ')}`] : [];
+  return [...redirects, ...parts].join('; ');
 }
 
 export function renderKernel(state: KernelState, sysctls: ReadonlyMap<string, string>): string {
