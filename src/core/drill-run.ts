@@ -13,6 +13,8 @@ import type { Family } from './model.js';
 export const COUNT_EVERY_MS = 5_000;
 /** So many connections without a single answer, seen twice in a row, are no accident. */
 export const UNANSWERED = 5;
+/** What went by it already is counted first, so that it is not mistaken for the drill's; for no longer than this. */
+const BASELINE_MS = 1_000;
 /** Past its end by this much, nobody was there to watch it. */
 const OVERSLEPT_MS = 10_000;
 
@@ -52,6 +54,7 @@ export class DrillRun implements DrillWish {
   readonly #counts: ReadonlyMap<Family, Counts>;
   readonly #ask: (family: Family) => number | null;
   #countMs: number;
+  #ready: boolean;
   #overdue: Family | null = null;
 
   /** @param ask asks for the number of its connections; returns the ask's id, null = they are not remembered */
@@ -75,11 +78,17 @@ export class DrillRun implements DrillWish {
     this.#counts = new Map(
       this.families.map((family) => [family, { asked: ask(family), before: null, former: null, last: null }]),
     );
+    this.#ready = this.#counted();
+  }
+
+  /** Traffic may go by it now. */
+  get ready(): boolean {
+    return this.#ready;
   }
 
   /** When it is to be looked at again, at the latest. */
   get nextMs(): number {
-    return Math.min(this.untilMs, this.#countMs);
+    return Math.min(this.untilMs, this.#ready ? this.#countMs : this.startedMs + BASELINE_MS);
   }
 
   /** An answer is overdue: a confirm burst has begun. The traffic does not wait for what it says. */
@@ -93,6 +102,7 @@ export class DrillRun implements DrillWish {
 
   /** Why it is over; null = it goes on. */
   watch(scene: DrillScene, nowMs: number): DrillEnd | null {
+    if (nowMs >= this.startedMs + BASELINE_MS) this.#ready = true;
     for (const family of this.families) {
       const path = pathOf(scene, this.uplink, family);
       if (path === undefined || path.verdict.health === 'unknown') return brokenOff('it is being judged anew');
@@ -123,6 +133,7 @@ export class DrillRun implements DrillWish {
       counts.former = counts.last;
       counts.last = count;
     }
+    this.#ready ||= this.#counted();
   }
 
   /** The traffic is off it again: the last figures, and a last count. */
@@ -134,7 +145,7 @@ export class DrillRun implements DrillWish {
 
   /** Whether counts, or the outcome of a confirm burst, are still to come. */
   awaits(scene: DrillScene): boolean {
-    if ([...this.#counts.values()].some((c) => c.asked !== null)) return true;
+    if (!this.#counted()) return true;
     return this.wasSuspected && this.#paths(scene).some((p) => p.suspicion === 'suspect');
   }
 
@@ -182,6 +193,11 @@ export class DrillRun implements DrillWish {
       if (active !== home && active !== this.uplink) return `IPv${family} went to ${active ?? 'nobody'} meanwhile`;
     }
     return null;
+  }
+
+  /** Nothing that was asked for is still to come. */
+  #counted(): boolean {
+    return [...this.#counts.values()].every((c) => c.asked === null);
   }
 
   #paths(scene: DrillScene): DrillPath[] {

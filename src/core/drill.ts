@@ -66,7 +66,7 @@ export class Drill {
 
   /** What the routes shall do now; null = nothing. */
   get wish(): DrillWish | null {
-    return this.#run;
+    return this.#run?.ready === true ? this.#run : null;
   }
 
   get lastDrillWallMs(): number | null {
@@ -104,6 +104,7 @@ export class Drill {
    */
   look(scene: DrillScene, nowMs: number): boolean {
     const run = this.#run;
+    const wish = this.wish;
     const lastMs = this.#calendar.lastMs;
     const wallMs = this.#port.wallMs(nowMs);
     const due = this.#calendar.take(nowMs, wallMs);
@@ -113,7 +114,7 @@ export class Drill {
     const round = this.#round;
     if (round !== null && this.#run === null && this.#ending === null && nowMs >= round.notBeforeMs)
       this.#attempt(round, scene, nowMs, wallMs);
-    return run !== this.#run || lastMs !== this.#calendar.lastMs;
+    return wish !== this.wish || lastMs !== this.#calendar.lastMs;
   }
 
   /** An answer by this path is overdue (the detector's `suspected`). @returns as `look` */
@@ -124,9 +125,12 @@ export class Drill {
     return this.look(scene, nowMs);
   }
 
-  counted(count: FlowCount): void {
+  /** @returns as `look` */
+  counted(count: FlowCount): boolean {
+    const wish = this.wish;
     this.#run?.counted(count);
     this.#ending?.run.counted(count);
+    return wish !== this.wish;
   }
 
   /** Nothing is tried any more, for somebody else's reason: a reload, the end of this process. */

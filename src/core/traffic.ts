@@ -167,7 +167,7 @@ export class Traffic {
 
   flowsCounted(count: FlowCount, nowMs: number): void {
     this.#flows.counted(count);
-    this.#drill.counted(count);
+    this.#drilled(this.#drill.counted(count));
     this.lookAtDrill(nowMs);
   }
 

@@ -199,6 +199,7 @@ describe('when', () => {
     bench.now = AT;
     assert.equal(bench.drill.look(bench.scene, bench.now), true);
     assert.equal(bench.drill.look(bench.scene, bench.now), false);
+    bench.count();
     assert.ok(bench.wakes.every((at) => at > bench.now && at <= AT + MINUTE));
     bench.now = AT + MINUTE;
     assert.equal(bench.drill.look(bench.scene, bench.now), true);
@@ -570,6 +571,23 @@ describe('the report', () => {
     late.count();
     late.until(AT + MINUTE + SECOND);
     assert.equal(late.records.at(-1)?.data.connections4, null, 'nobody knows how many there were before');
+  });
+
+  test('what goes by it already is counted before anything else does, but for a second at most', () => {
+    const bench = new Bench();
+    bench.answers = false;
+    bench.until(AT);
+    assert.deepEqual([bench.outcomes, bench.trying], [['lte begun 1'], 'none']);
+    const [count = 0] = bench.asked.splice(0);
+    assert.equal(bench.drill.counted({ id: count, open: 3, replied: 3 }), true);
+    assert.equal(bench.trying, 'lte');
+    const slow = new Bench();
+    slow.answers = false;
+    slow.until(AT);
+    assert.ok(slow.wakes.includes(AT + SECOND));
+    slow.now = AT + SECOND;
+    assert.equal(slow.drill.look(slow.scene, slow.now), true);
+    assert.equal(slow.trying, 'lte');
   });
 
   test('where no connection is remembered, probes alone speak', () => {
