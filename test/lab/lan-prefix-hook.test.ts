@@ -16,10 +16,15 @@ const TABLE = '# uplink  its prefix on the LAN\nfibre  2001:db8:1:1::/64\n\ncabl
 class Stage {
   readonly dir = mkdtempSync(join(tmpdir(), 'backroute-lan-prefix-'));
   readonly etc = join(this.dir, 'etc');
+  /** before its files go: hooks of the test runner are called in the order in which they were set */
+  ending: () => void = () => {};
 
   /** @param template of the server that shall announce */
   constructor(t: TestContext, template: { readonly name: string; readonly text: string }) {
-    t.after(() => rmSync(this.dir, { recursive: true, force: true }));
+    t.after(() => {
+      this.ending();
+      rmSync(this.dir, { recursive: true, force: true });
+    });
     for (const folder of ['bin', 'etc', 'etc/backroute', 'etc/dnsmasq.d']) mkdirSync(join(this.dir, folder));
     this.put('backroute/lan-prefix', TABLE);
     this.put(`backroute/${template.name}`, template.text);
@@ -76,6 +81,14 @@ test('radvd: the prefix in use is preferred, the others are not any more', (t) =
   assert.deepEqual(stage.orders, Array(2).fill('try-reload-or-restart radvd'));
 });
 
+test('the last line of its table counts without an end of line, too', (t) => {
+  const stage = new Stage(t, RADVD);
+  stage.program('radvd', 'exit 0');
+  stage.put('backroute/lan-prefix', TABLE.trimEnd());
+  assert.equal(stage.hook('fibre'), 0);
+  assert.deepEqual(Object.keys(announced(stage.read('radvd.conf'))), ['2001:db8:1:1::/64', '2001:db8:5:1::/64']);
+});
+
 test('what is not its business, and what radvd refuses, changes nothing', (t) => {
   const stage = new Stage(t, RADVD);
   stage.program('radvd', 'exit 0');
@@ -120,7 +133,7 @@ test('a client of dnsmasq moves to the prefix in use', { skip: needsRoot || miss
   const stop = `if [ -e '${pidFile}' ]; then kill "$(cat '${pidFile}')"; while [ -e '${pidFile}' ]; do sleep 0.05; done; fi`;
   const start = `dnsmasq --conf-file=/dev/null --conf-dir='${stage.etc}/dnsmasq.d' --port=0 --interface=lan0 --bind-interfaces`;
   stage.program('systemctl', `${stop}\n${start} --user=root --pid-file='${pidFile}' --log-facility='${stage.dir}/dnsmasq.log'`);
-  t.after(() => spawnSync('sh', ['-c', stop]));
+  stage.ending = () => void spawnSync('sh', ['-c', stop]);
 
   const prefers = (prefix: string): boolean =>
     new RegExp(`inet6 ${prefix}:[0-9a-f:]+/64 scope global dynamic`).test(client.run('ip -6 addr show dev eth0'));
