@@ -67,7 +67,7 @@ export function fingerprintOf(rules: NftRules | null): string {
 }
 
 /** Raised whenever the adapter makes another table of the same rules: that of an older Backroute is then written anew. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** FNV-1a over UTF-16 code units, twice 32 bits (draft-eastlake-fnv): equal texts have equal digests, and no more is needed. */
 function digest(text: string): string {

@@ -166,6 +166,36 @@ test('a port forward: the server of the LAN is reset, not the caller', { skip: n
   assert.ok((await far.tell('caller')).open, 'nothing is sent to the far side');
 });
 
+for (const family of [4, 6] as const) {
+  test(`IPv${family}: a client that keeps its port is let through when it begins anew`, { skip: needsRoot }, async (t) => {
+    const { lan } = bench;
+    const [name, port] = [`again${family}`, 40_000 + family];
+    await lan.connect(name, FAR[family], 7003, 'mute', port);
+    const { sinceMs, outcome } = await fail(family);
+    farReturns(bench.farNetwork, 2);
+    await knows(lan, name, sinceMs, t);
+    assert.equal(outcome.entries, 1);
+    await lan.connect(`${name}-anew`, FAR[family], 7003, 'counted', port);
+    // Longer than until peers are made to speak once more.
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const now = await lan.tell(`${name}-anew`);
+    assert.ok(now.open && now.wrong === 0 && now.received > 4000, JSON.stringify(now));
+  });
+}
+
+test('where the uplink works, a reset by the client itself is let through: the far side knows, too', {
+  skip: needsRoot,
+}, async (t) => {
+  const { lan, far } = bench;
+  writeTable(false);
+  await far.listen(FAR[4], 7005, 'source');
+  await lan.connect('overheard', FAR[4], 7005, 'mute');
+  const sinceMs = nowMs();
+  assert.equal((await end(4, WAN1)).resets, 1);
+  await knows(lan, 'overheard', sinceMs, t);
+  await knows(far, 'in:7005', sinceMs, t);
+});
+
 test('own sockets end at once; a listening one never does, nor that of a probe', { skip: needsRoot }, async (t) => {
   const server = createServer((socket) => socket.on('error', () => undefined));
   // Of both families: what it accepts are IPv6 sockets with IPv4 addresses in them.

@@ -82,8 +82,9 @@ export class Peer {
     if ((await this.hear('listening', (news) => news.port === port)) === null) throw new Error(`nobody listens on ${port}`);
   }
 
-  async connect(id: string, host: string, port: number, kind: 'mute' | 'chatter' | 'counted'): Promise<void> {
-    this.order({ do: 'connect', id, host, port, kind });
+  /** @param from the port that it is to have on this side; any where it is left out */
+  async connect(id: string, host: string, port: number, kind: 'mute' | 'chatter' | 'counted', from?: number): Promise<void> {
+    this.order({ do: 'connect', id, host, port, kind, ...(from === undefined ? {} : { from }) });
     if ((await this.hear('connected', (news) => news.id === id)) === null)
       throw new Error(`${id}: no connection to ${host}:${port}`);
   }
@@ -239,9 +240,9 @@ table inet backroute {
   }
   chain forward { type filter hook forward priority -150;
     ip saddr . tcp sport . ip daddr . tcp dport @dead4 ct state != established tcp flags & (syn | ack) != syn reject with tcp reset
-    ip saddr . tcp sport . ip daddr . tcp dport @dead4 ct direction reply reject with tcp reset
+    ip saddr . tcp sport . ip daddr . tcp dport @dead4 ct direction reply tcp flags & rst == 0 reject with tcp reset
     ip6 saddr . tcp sport . ip6 daddr . tcp dport @dead6 ct state != established tcp flags & (syn | ack) != syn reject with tcp reset
-    ip6 saddr . tcp sport . ip6 daddr . tcp dport @dead6 ct direction reply reject with tcp reset
+    ip6 saddr . tcp sport . ip6 daddr . tcp dport @dead6 ct direction reply tcp flags & rst == 0 reject with tcp reset
   }
   chain postrouting { type filter hook postrouting priority -150;
     oifname wan1 ct mark and ${ours} == 0 ${mark(1)}

@@ -12,7 +12,14 @@ export type ClientKind = 'mute' | 'chatter' | 'counted';
 
 export type PeerOrder =
   | { readonly do: 'listen'; readonly host: string; readonly port: number; readonly kind: ServerKind }
-  | { readonly do: 'connect'; readonly id: string; readonly host: string; readonly port: number; readonly kind: ClientKind }
+  | {
+      readonly do: 'connect';
+      readonly id: string;
+      readonly host: string;
+      readonly port: number;
+      readonly kind: ClientKind;
+      readonly from?: number;
+    }
   | { readonly do: 'tell'; readonly id: string };
 
 export type PeerNews =
@@ -73,7 +80,12 @@ function obey(order: PeerOrder): void {
     });
     server.listen(order.port, order.host, () => say({ news: 'listening', port: order.port }));
   } else {
-    const socket = dial({ host: order.host, port: order.port, noDelay: true });
+    const socket = dial({
+      host: order.host,
+      port: order.port,
+      noDelay: true,
+      ...(order.from === undefined ? {} : { localPort: order.from }),
+    });
     const state = watch(order.id, socket);
     socket.on('connect', () => say({ news: 'connected', id: order.id }));
     socket.on('data', (data) => {

@@ -53,7 +53,7 @@ export const TCP_STATE = {
 export const familyNumber = (family: Family): number => (family === 4 ? nl.AF_INET : nl.AF_INET6);
 export const addressBytes = (family: Family): 4 | 16 => (family === 4 ? 4 : 16);
 
-/** @param version 0, or 1: only then does a request without a tuple mean this family alone (since Linux 5.3) */
+/** @param version 0, or 1: only then does a flush without a tuple mean this family alone (seen on Linux 6.18) */
 function header(family: Family, version: 0 | 1): Uint8Array {
   return Uint8Array.of(familyNumber(family), version, 0, 0);
 }

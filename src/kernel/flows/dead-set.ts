@@ -6,12 +6,9 @@
 import type { Family } from '../../core/model.js';
 import * as nl from '../netlink/constants.js';
 import { MessageBuilder } from '../netlink/wire.js';
+import { DEAD_SETS, TABLE } from '../nft/expressions.js';
 import { addressBytes, type Endpoint, NLA_F_NESTED } from './conntrack.js';
 import type { NetlinkPort } from './port.js';
-
-const TABLE = 'backroute';
-/** `saddr . sport . daddr . dport` of what the peer on our side sends */
-export const DEAD_SETS: Readonly<Record<Family, string>> = { 4: 'dead4', 6: 'dead6' };
 
 const NFPROTO_INET = 1;
 const NFNL_SUBSYS_NFTABLES = 10;
@@ -45,7 +42,7 @@ export function elementsTransaction(family: Family, tuples: readonly DeadTuple[]
       first + 1,
     )
       .fixed(body)
-      .attribute(NFTA_SET_ELEM_LIST.table, Buffer.from(`${TABLE}\0`))
+      .attribute(NFTA_SET_ELEM_LIST.table, Buffer.from(`${TABLE.name}\0`))
       .attribute(NFTA_SET_ELEM_LIST.set, Buffer.from(`${DEAD_SETS[family]}\0`))
       .attribute(NFTA_SET_ELEM_LIST.elements | NLA_F_NESTED, elements(family, tuples, lifetimeMs))
       .finish(),

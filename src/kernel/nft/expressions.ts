@@ -2,8 +2,11 @@
  * The few words of libnftables-json(5) that our table is written in. Pure; knows nothing of what the rules are for.
  */
 import type { WayOut } from '../../core/kernel.js';
+import type { Family } from '../../core/model.js';
 
 export const TABLE = { family: 'inet', name: 'backroute' } as const;
+/** The connections that were ended: saddr . sport . daddr . dport of what the peer on our side sends, destinations translated. */
+export const DEAD_SETS: Readonly<Record<Family, string>> = { 4: 'dead4', 6: 'dead6' };
 export const IN_TABLE = { family: TABLE.family, table: TABLE.name } as const;
 
 /** A statement or expression of a rule, as nft's JSON wants it. */

@@ -8,6 +8,7 @@ import {
   type Chain,
   CONNECTION_MARK,
   cameInBy,
+  DEAD_SETS,
   type Expression,
   interfaces,
   joined,
@@ -28,28 +29,32 @@ const MANGLE = -150;
 /** Destinations are translated by then, as the dead are known. */
 const AFTER_DNAT = -90;
 
-/** The connections that were ended: saddr . sport . daddr . dport, as what the client sends is after the translation of destinations. */
-export const DEAD_SETS: readonly { readonly name: string; readonly type: readonly string[] }[] = [
-  { name: 'dead4', type: ['ipv4_addr', 'inet_service', 'ipv4_addr', 'inet_service'] },
-  { name: 'dead6', type: ['ipv6_addr', 'inet_service', 'ipv6_addr', 'inet_service'] },
-];
+const FAMILIES = [4, 6] as const;
+
+/** The sets of {@link DEAD_SETS}, made. */
+export const DEAD: readonly { readonly name: string; readonly type: readonly string[] }[] = FAMILIES.map((family) => {
+  const end = [`ipv${family}_addr`, 'inet_service'];
+  return { name: DEAD_SETS[family], type: [...end, ...end] };
+});
 
 const REPLY_DIRECTION = match({ ct: { key: 'direction' } }, 'reply');
 const NOT_ESTABLISHED = match({ ct: { key: 'state' } }, 'established', '!=');
 const NOT_THE_FIRST = match({ '&': [payload('tcp', 'flags'), ['syn', 'ack']] }, 'syn', '!=');
+const NO_RESET = match({ '&': [payload('tcp', 'flags'), 'rst'] }, 0);
 
 /**
  * What is sent on an ended connection is answered with a reset. Conntrack has forgotten it by then: a client's packet is none of an
- * established connection, unless it answers what the far side has sent after that. So a new connection from the same port is let through.
+ * established connection, unless it answers what the far side has sent after that. So a new connection from the same port is let through;
+ * and so is the client's own reset, by which the far side learns it.
  */
-export const RESET_OF_THE_DEAD: readonly Rule[] = ([4, 6] as const).flatMap((family): Rule[] => {
+export const RESET_OF_THE_DEAD: readonly Rule[] = FAMILIES.flatMap((family): Rule[] => {
   const ip = family === 4 ? 'ip' : 'ip6';
   const flow = [payload(ip, 'saddr'), payload('tcp', 'sport'), payload(ip, 'daddr'), payload('tcp', 'dport')];
-  const dead = match({ concat: flow }, `@dead${family}`);
+  const dead = match({ concat: flow }, `@${DEAD_SETS[family]}`);
   const reset = { reject: { type: 'tcp reset' } };
   return [
     [dead, NOT_ESTABLISHED, NOT_THE_FIRST, reset],
-    [dead, REPLY_DIRECTION, reset],
+    [dead, REPLY_DIRECTION, NO_RESET, reset],
   ];
 });
 

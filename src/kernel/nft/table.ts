@@ -3,7 +3,7 @@
  */
 import type { NftRules } from '../../core/kernel.js';
 import { type Chain, IN_TABLE, interfaces, match, payload, type Rule, TABLE } from './expressions.js';
-import { DEAD_SETS, flowChains, RESET_OF_THE_DEAD } from './flows.js';
+import { DEAD, flowChains, RESET_OF_THE_DEAD } from './flows.js';
 import { translationChains } from './translation.js';
 
 /**
@@ -52,7 +52,7 @@ export function nftTransaction(
     { flush: { table: TABLE } },
     ...CHAINS.flatMap((name) => anew({ chain: { ...IN_TABLE, name } })),
     ...fingerprintCommands(fingerprint),
-    ...DEAD_SETS.flatMap(({ name, type }) => {
+    ...DEAD.flatMap(({ name, type }) => {
       const set = { set: { ...IN_TABLE, name, type, flags: ['timeout'] } };
       return rules.flows === undefined ? anew(set) : [add(set)];
     }),
