@@ -56,9 +56,9 @@ export function planCleanup(state: KernelState, numbers: KernelNumbers, saved: S
       else if (standsApart(now, route)) does({ op: 'route-append', route });
     }
     const standing = mainDefaults(now, family);
-    const [keep] = standing.filter((r) => isOurs(r) && r.type === 'unicast');
-    if (standing.every(isOurs) && keep !== undefined && (saved?.restore.hadDefault.includes(family) ?? true)) {
-      does({ op: 'route-replace', route: { ...keep, protocol: PROTOCOL_STATIC } });
+    if (standing.every(isOurs) && (saved?.restore.hadDefault.includes(family) ?? true)) {
+      const ways = standing.filter((r) => r.type === 'unicast').flatMap((r) => [r, ...livingPart(now, r)]);
+      ways.some((way) => does({ op: 'route-replace', route: { ...way, protocol: PROTOCOL_STATIC } }));
     }
     const mayGo = mainDefaults(now, family).some((r) => !isOurs(r)) || saved?.restore.hadDefault.includes(family) === false;
     if (!mayGo) continue;
@@ -78,6 +78,12 @@ export function planCleanup(state: KernelState, numbers: KernelNumbers, saved: S
 /** A route over a link that is gone cannot come back. */
 function isRestorable(state: KernelState, route: RouteState): boolean {
   return route.nexthops.every((hop) => state.links.some((l) => l.index === hop.ifindex && l.adminUp));
+}
+
+/** Of a route with several hops of which some are dead the kernel takes the others alone. */
+function livingPart(state: KernelState, route: RouteState): RouteState[] {
+  const nexthops = route.nexthops.filter((hop) => state.links.some((l) => l.index === hop.ifindex && l.adminUp));
+  return nexthops.length === 0 || nexthops.length === route.nexthops.length ? [] : [{ ...route, nexthops }];
 }
 
 function standsApart(state: KernelState, route: RouteState): boolean {

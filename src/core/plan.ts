@@ -57,14 +57,16 @@ export function makePlan(input: PlanInput, seen: KernelState): Plan {
   const { numbers, paths } = input;
   const defaults = FAMILIES.flatMap((family) => {
     const mine = paths.filter((p) => p.family === family);
+    const first = FIRST_METRIC[family];
     const shared = sharedHops(mine, input.sharing[family]);
-    return mine.flatMap((path, i) => {
-      // Without a choice the first place is not ours to fill; the fallbacks behind it are.
-      const metric = FIRST_METRIC[family] + i + (input.chosen[family] ? 0 : 1);
-      if (i === 0 && input.chosen[family] && shared.length > 1)
-        return [defaultRoute(family, shared, MAIN_TABLE, metric, numbers)];
-      return path.hop === null ? [] : [defaultRoute(family, [nexthop(path.hop)], MAIN_TABLE, metric, numbers)];
-    });
+    const isShared = input.chosen[family] && shared.length > 1;
+    // Without a choice the first place is not ours to fill; the fallbacks behind it are. Behind several that share stands each of
+    // them alone, the chosen one too: with an interface that vanishes IPv4 takes the whole route away.
+    const behind = input.chosen[family] && !isShared ? first : first + 1;
+    const alone = mine.flatMap((path, i) =>
+      path.hop === null ? [] : [defaultRoute(family, [nexthop(path.hop)], MAIN_TABLE, behind + i, numbers)],
+    );
+    return isShared ? [defaultRoute(family, shared, MAIN_TABLE, first, numbers), ...alone] : alone;
   });
   const remembered = (path: PlanPath): boolean => input.nft.connections !== null && isWhole(path, paths, input.nft.masquerade);
   // Uplinks with connections, or chosen traffic, that stay with them.

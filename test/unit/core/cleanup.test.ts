@@ -185,3 +185,35 @@ test('twice is as good as once', () => {
   );
   assert.equal(kernel.render(), once);
 });
+
+test('several next hops as the last way out stay as one static route, without those that are dead', () => {
+  for (const family of FAMILIES) {
+    for (const dead of [null, 'wan0', 'eth0']) {
+      const kernel = bareKernel();
+      const bench = new KeeperBench(kernel);
+      const hop = (device: string, four: string, six: string) => ({
+        ifindex: kernel.link(device).index,
+        interface: device,
+        gateway: family === 4 ? four : six,
+      });
+      const paths = [
+        planPath(family, 0, hop('eth0', '192.168.1.253', 'fe80::253')),
+        planPath(family, 1, hop('wan0', '10.0.0.1', 'fe80::a')),
+      ];
+      const shares = [0, 1].map((slot) => ({ slot, weight: slot + 1 }));
+      bench.settle(planInput({ paths, sharing: { 4: [], 6: [], [family]: shares } }));
+      if (dead !== null) kernel.setAdmin(dead, false);
+      cleanUp(kernel, null);
+      assertNothingOurs(kernel);
+      const [left, ...more] = defaultsOf(kernel, family);
+      assert.deepEqual(more, []);
+      const expected = paths.flatMap((p) => (p.hop === null || p.hop.interface === dead ? [] : [p.hop.gateway]));
+      assert.deepEqual(
+        left?.nexthops.map((n) => n.gateway),
+        expected,
+        `IPv${family} without ${dead}`,
+      );
+      assert.equal(left?.protocol, 4);
+    }
+  }
+});

@@ -137,3 +137,90 @@ test('keys that the kernel does not have are not wanted; with `leave` none is', 
   assert.deepEqual(wanted(planOf(ONE_ARMED, {}, { sysctls })), { 'ipv4/conf/eth0/send_redirects': '0' });
   assert.deepEqual(planOf(ONE_ARMED, { setSysctls: false }).sysctls, []);
 });
+
+// ---- several that share ----------------------------------------------------------------------------------------------
+
+const SHARED = {
+  sharing: {
+    4: [
+      { slot: 1, weight: 3 },
+      { slot: 0, weight: 1 },
+    ],
+    6: [],
+  },
+} as const;
+
+test('several share the first place by weight, and behind it stands each alone: a link that vanishes takes all of it away', () => {
+  const { defaults, sysctls } = planOf(TWO_NICS, SHARED);
+  assert.deepEqual(
+    defaults.map((r) => [r.metric, r.nexthops.map((hop) => [hop.gateway, hop.weight])]),
+    [
+      [
+        0,
+        [
+          ['192.168.0.1', undefined],
+          ['192.168.1.1', 3],
+        ],
+      ],
+      [1, [['192.168.0.1', undefined]]],
+      [2, [['192.168.1.1', undefined]]],
+    ],
+  );
+  assert.ok(sysctls.some((s) => s.key === 'net/ipv4/fib_multipath_hash_policy' && s.value === '1'));
+});
+
+test('the same set is the same route, in whatever order it is chosen', () => {
+  const [first, second] = SHARED.sharing[4];
+  const turned = planOf(TWO_NICS.toReversed(), { sharing: { 4: [second, first], 6: [] } });
+  assert.deepEqual(turned.defaults[0], planOf(TWO_NICS, SHARED).defaults[0]);
+});
+
+test('one of them without a way: the other has the place alone; without a choice nobody shares it', () => {
+  assert.deepEqual(
+    planOf([path(4, 0, null), path(4, 1, 'wan0')], SHARED).defaults.map((r) => [r.metric, r.nexthops.length]),
+    [[1, 1]],
+    'the chosen one has no way: its place is left as it is',
+  );
+  assert.deepEqual(
+    planOf(TWO_NICS, { ...SHARED, chosen: { 4: false, 6: false } }).defaults.map((r) => [r.metric, r.nexthops.length]),
+    [
+      [1, 1],
+      [2, 1],
+    ],
+  );
+});
+
+// ---- open connections ------------------------------------------------------------------------------------------------
+
+const REMEMBERED = {
+  dropRedirects: true,
+  connections: { inbound: true },
+  masquerade: false,
+  lanPrefix: null,
+  prefixes: new Map(),
+};
+
+test('connections that are remembered have a table without a guard, and rules only while their uplink works', () => {
+  const dead = { ...path(4, 1, 'wan0'), works: false };
+  const { tables, rules } = planOf([path(4, 0, 'eth0'), dead], { nft: REMEMBERED });
+  assert.deepEqual(
+    tables.filter((r) => r.table >= 7164).map((r) => [r.table, r.type]),
+    [
+      [7164, 'unicast'],
+      [7165, 'unicast'],
+    ],
+  );
+  assert.deepEqual(
+    rules.filter((r) => r.priority >= 828).map((r) => [r.priority, r.table, r.mark, r.suppress]),
+    [
+      [828, 254, 0x1000000, 0],
+      [829, 7164, 0x1000000, undefined],
+    ],
+  );
+});
+
+test('one-armed nothing is remembered, unless this machine hides the LAN', () => {
+  assert.ok(planOf(ONE_ARMED, { nft: REMEMBERED }).rules.every((r) => r.priority < 828));
+  const hidden = planOf(ONE_ARMED, { nft: { ...REMEMBERED, masquerade: true } });
+  assert.equal(hidden.rules.filter((r) => r.priority >= 828).length, 4);
+});
