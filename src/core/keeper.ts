@@ -15,6 +15,8 @@ import { RepairLimit } from './repair-limit.js';
 
 /** Refused operations are tried again after this. */
 const RETRY_MS = 1_000;
+/** nft is a process, and perhaps not installed at all: it is tried ever more rarely, up to this. */
+const NFT_RETRY_MAX_MS = 60_000;
 /** Without any default route there is nothing to be careful of. */
 const RETRY_WITHOUT_DEFAULT_MS = 50;
 
@@ -37,6 +39,8 @@ export class Keeper {
   /** refusals told, by operation: each is told once until it works */
   readonly #refused = new Map<string, string>();
   #retryAtMs = Number.NEGATIVE_INFINITY;
+  /** the table that nft refused last; null = none */
+  #nftRefused: { readonly fingerprint: string; readonly delayMs: number; readonly untilMs: number } | null = null;
   #rationTold = false;
   /** a repair waits for its ration */
   #deferred = false;
@@ -95,8 +99,8 @@ export class Keeper {
     const difference = differ(state, plan, numbers);
     this.#forgetOldRefusals([...difference.ops, ...difference.nftOps]);
     const before = this.#plan;
-    const count = difference.ops.length + difference.nftOps.length;
-    if (count === 0) {
+    const nftOps = difference.nftOps.filter((op) => this.#mayTryNft(op, nowMs));
+    if (difference.ops.length + nftOps.length === 0) {
       this.#plan = plan;
       return;
     }
@@ -123,7 +127,7 @@ export class Keeper {
     this.#plan = plan;
     this.#remember(difference);
     if (difference.ops.length > 0) this.#apply(difference.ops);
-    if (difference.nftOps.length > 0) this.#apply(difference.nftOps);
+    if (nftOps.length > 0) this.#apply(nftOps);
   }
 
   /** @returns the routes that the kernel refused */
@@ -142,9 +146,10 @@ export class Keeper {
       if (!this.#refused.has(key))
         this.#tell('error', `the kernel refused ${why}`, { operation: result.op.op, errno: result.errno });
       this.#refused.set(key, why);
+      if (result.op.op === 'nft-table') this.#nftFailed(result.op.fingerprint, nowMs);
       if (result.op.op === 'route-replace' || result.op.op === 'route-add') refusedRoutes.push(result.op.route);
     }
-    if (results.some((r) => !r.ok)) {
+    if (results.some((r) => !r.ok && r.op.op !== 'nft-table')) {
       this.#retryAtMs = nowMs + (this.#lacksDefault() ? RETRY_WITHOUT_DEFAULT_MS : RETRY_MS);
       this.#port.wakeAt(this.#retryAtMs);
     }
@@ -154,6 +159,7 @@ export class Keeper {
   /** Operations not asked for any more leave the list of refusals. */
   forgetRefusals(): void {
     this.#refused.clear();
+    this.#nftRefused = null;
   }
 
   /** Whether rule, table route and guard of a slot stand: only then may a probe leave. */
@@ -163,14 +169,28 @@ export class Keeper {
     if (state === null || plan === null) return false;
     const routes = plan.tables.filter((r) => r.family === family && r.table === table);
     const rule = plan.rules.find((r) => r.family === family && r.table === table);
-    const refused = [...this.#refused.keys()].some((key) => key.includes(`/${family}/${table}/`));
+    // Other rules look into this table too; a refusal of those is none of the probes'.
+    const refused = routes.some((route) => this.#refused.has(opKey({ op: 'route-replace', route })));
     return (
       !refused &&
       rule !== undefined &&
+      !this.#refused.has(opKey({ op: 'rule-add', rule })) &&
       routes.length === 2 &&
       routes.every((w) => state.routes.some((r) => sameRoute(r, w))) &&
       state.rules.some((r) => sameRule(r, rule))
     );
+  }
+
+  #mayTryNft(op: KernelOp, nowMs: number): boolean {
+    const refused = this.#nftRefused;
+    return refused === null || op.op !== 'nft-table' || op.fingerprint !== refused.fingerprint || nowMs >= refused.untilMs;
+  }
+
+  #nftFailed(fingerprint: string, nowMs: number): void {
+    const former = this.#nftRefused;
+    const delayMs = former?.fingerprint === fingerprint ? Math.min(NFT_RETRY_MAX_MS, 2 * former.delayMs) : RETRY_MS;
+    this.#nftRefused = { fingerprint, delayMs, untilMs: nowMs + delayMs };
+    this.#port.wakeAt(nowMs + delayMs);
   }
 
   /** A family that should have a default route has none at all. */

@@ -294,3 +294,80 @@ test('only the first look of a boot says whether there was a default', () => {
   second.settle(inputOf(kernel));
   assert.deepEqual(second.keeper.memory.hadDefault, [], 'our own route of the earlier run is no default of before');
 });
+
+// ---- what is refused, and whom that concerns -------------------------------------------------------------------------
+
+const chosenTraffic = { source: '192.168.1.32/28', destination: null, protocols: [], ports: null } as const;
+
+test('a refused rule of `via` keeps no probe from leaving, though it looks into the same table', () => {
+  const kernel = bareKernel();
+  const bench = new KeeperBench(kernel);
+  const input = { ...inputOf(kernel), via: [{ index: 0, family: 4, match: chosenTraffic, slot: 0, guarded: true }] as const };
+  kernel.sabotage = (op) => (op.op === 'rule-add' && op.rule.priority >= 956 ? 'EOPNOTSUPP' : null);
+  bench.look(input);
+  bench.look(input);
+  assert.ok(bench.keeper.refusals.length > 0);
+  assert.deepEqual([bench.keeper.steered(4, 7100), bench.keeper.steered(4, 7101)], [true, true]);
+  kernel.sabotage = (op) => (op.op === 'rule-add' && op.rule.priority === 700 ? 'EOPNOTSUPP' : null);
+  for (const rule of kernel.state.rules) if (rule.priority === 700) kernel.foreign({ op: 'rule-delete', rule });
+  bench.look(input);
+  assert.deepEqual([bench.keeper.steered(4, 7100), bench.keeper.steered(4, 7101)], [false, true]);
+});
+
+test('without nftables it is told once and tried ever more rarely, and routes do not wait for it', () => {
+  const kernel = bareKernel();
+  const bench = new KeeperBench(kernel);
+  const input = inputOf(kernel, undefined, [4, 6]);
+  kernel.sabotage = (op) => (op.op === 'nft-table' ? 'ENOENT' : null);
+  const tries = (): number => bench.results.filter((r) => r.op.op === 'nft-table').length;
+  for (bench.now = 0; bench.now < 600_000; bench.now += 500) bench.look(input);
+  assert.ok(tries() >= 10 && tries() <= 20, `${tries()} tries in ten minutes`);
+  assert.equal(bench.told('kernel').length, 1);
+  assert.deepEqual(ways(kernel), OURS);
+  remove(kernel, 1);
+  bench.look(input);
+  assert.deepEqual(ways(kernel), OURS, 'a route is put back at once all the same');
+  bench.keeper.forgetRefusals();
+  const before = tries();
+  bench.look(input);
+  assert.equal(tries(), before + 1, 'after a reload it is tried at once: it may have been installed');
+  kernel.sabotage = null;
+  bench.now += 60_000;
+  bench.look(input);
+  assert.match(bench.told('kernel').at(-1) ?? '', /accepts again/);
+  assert.equal(bench.look(input), 0);
+});
+
+// ---- several next hops -----------------------------------------------------------------------------------------------
+
+function sharing(kernel: FakeKernel, weight = 3): PlanInput {
+  const input = inputOf(kernel);
+  return {
+    ...input,
+    sharing: {
+      4: [
+        { slot: 0, weight },
+        { slot: 1, weight: 1 },
+      ],
+      6: [],
+    },
+  };
+}
+
+test('a set that changes is a new plan and nobody else’s doing; a weight changed by others is', () => {
+  const { bench, input, kernel } = inForce();
+  bench.settle(sharing(kernel));
+  bench.settle(sharing(kernel, 2));
+  bench.settle(input);
+  bench.settle(sharing(kernel));
+  assert.deepEqual(bench.told('drift'), []);
+  const [first] = defaultsOf(kernel, 4);
+  assert.ok(first !== undefined);
+  kernel.foreign({ op: 'route-replace', route: { ...first, nexthops: first.nexthops.map((hop) => ({ ...hop, weight: 9 })) } });
+  bench.look(sharing(kernel));
+  assert.deepEqual(
+    defaultsOf(kernel, 4)[0]?.nexthops.map((hop) => hop.weight ?? 1),
+    [1, 3],
+  );
+  assert.equal(bench.told('drift').length, 1);
+});
