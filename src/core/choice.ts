@@ -42,6 +42,8 @@ export class FamilyChoice {
   #localTold = false;
   /** the first place in main has been ours since this start */
   #taken = false;
+  /** shares for the sake of a drill alone */
+  #tried: string | null = null;
 
   constructor(family: Family, nowMs: number) {
     this.family = family;
@@ -140,19 +142,19 @@ export class FamilyChoice {
   /** Finds anew who shares. @returns what is to be told when it changed without a switch */
   #share(candidates: readonly Candidate[], { drill }: ChoiceOrders, paths: readonly Path[]): HistoryRecord | null {
     if (this.active === null) return null;
-    const before = this.sharing.map((s) => s.uplink);
+    const before = this.sharing.map((s) => s.uplink).filter((name) => name !== this.#tried);
     const names = selectSharing(candidates, this.active, before);
     const weightOf = (uplink: string): number => paths.find((p) => p.uplink.name === uplink)?.uplink.weight ?? 1;
     const tried =
       drill?.traffic === 'some' && !names.includes(drill.uplink) ? candidates.find((c) => c.uplink === drill.uplink) : null;
     const members = names.map((uplink) => ({ uplink, weight: names.length === 1 ? 1 : weightOf(uplink) }));
-    if (tried?.routable === true && tried.admin === 'auto') {
-      this.sharing = drillWeights(members, tried.uplink);
-      return null;
-    }
+    const joins = tried?.routable === true && tried.joins && tried.admin === 'auto';
+    const drilled = joins || this.#tried !== null;
+    this.#tried = joins ? tried.uplink : null;
+    this.sharing = joins ? drillWeights(members, tried.uplink) : members;
+    // One that led a drill of everything is no member of what comes after it.
     const tierOf = (uplink: string | null): number | undefined => candidates.find((c) => c.uplink === uplink)?.tier;
-    const drilledBefore = before.some((name) => tierOf(name) !== tierOf(this.active));
-    this.sharing = members;
+    const drilledBefore = drilled || before.some((name) => tierOf(name) !== tierOf(this.active));
     const same = names.length === before.length && names.every((name) => before.includes(name));
     // What a drill does is told by the drill, and a first choice is told as such.
     if (same || drilledBefore || before.length === 0) return null;
@@ -227,5 +229,7 @@ function candidateOf(path: Path, tier: number, { adminOf, closedOf, drill }: Cho
     held: path.held(nowMs),
     doubtful: path.doubtful,
     routable: path.connected && nowMs >= path.refusedUntilMs,
+    // ip6_route_multipath_add refuses hops without a gateway.
+    joins: path.family === 4 || path.gateway !== null,
   };
 }

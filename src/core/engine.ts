@@ -388,10 +388,14 @@ export class Engine {
       this.#save = true;
       return;
     }
-    for (const route of this.#keeper.applied(results, now)) {
+    const refused = this.#keeper.applied(results, now);
+    for (const route of refused) {
+      // Of several that share only those are to blame whose own routes are refused as well, where there are any.
+      const guilty = refused.filter((r) => r.family === route.family && r.nexthops.length === 1).flatMap((r) => r.nexthops);
+      const blamed = route.nexthops.filter((hop) => guilty.some((g) => g.ifindex === hop.ifindex && g.gateway === hop.gateway));
       for (const path of this.#paths.all()) {
         if (path.family !== route.family || route.metric !== FIRST_METRIC[route.family]) continue;
-        if (!route.nexthops.some((hop) => path.isBehind(hop))) continue;
+        if (!(blamed.length > 0 ? blamed : route.nexthops).some((hop) => path.isBehind(hop))) continue;
         path.refusedUntilMs = now + REFUSED_MS;
         this.#agenda.at(path.refusedUntilMs, () => {
           this.#choose = true;
@@ -408,6 +412,8 @@ export class Engine {
   #chooseAll(now: number): void {
     const state = this.#keeper.state;
     if (state === null) return;
+    // Whoever is tried is let go at the first sign of trouble, not with the next second.
+    this.#traffic.lookAtDrill(now);
     for (const family of this.#families) {
       const before = family.active;
       const orders: ChoiceOrders = {

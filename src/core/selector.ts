@@ -22,6 +22,8 @@ export interface Candidate {
   readonly doubtful: boolean;
   /** a route through it can be installed: link, address and gateway are there and the kernel has not just refused it */
   readonly routable: boolean;
+  /** the kernel takes it as one of several next hops of a route */
+  readonly joins: boolean;
 }
 
 export interface Choice {
@@ -96,10 +98,11 @@ export function selectUplink(
  */
 export function selectSharing(candidates: readonly Candidate[], chosen: string, sharing: readonly string[]): readonly string[] {
   const leader = candidates.find((c) => c.uplink === chosen);
-  if (leader === undefined || leader.admin !== 'auto' || candidates.some((c) => c.admin === 'forced')) return [chosen];
+  if (leader === undefined || !leader.joins || leader.admin !== 'auto' || candidates.some((c) => c.admin === 'forced'))
+    return [chosen];
   const belongs = (c: Candidate): boolean => {
     if (c === leader) return true;
-    if (c.tier !== leader.tier || c.admin !== 'auto' || !c.routable) return false;
+    if (c.tier !== leader.tier || c.admin !== 'auto' || !c.routable || !c.joins) return false;
     const stays = sharing.includes(c.uplink) && (isGood(c) || c.health === 'unknown');
     return stays || (isGood(c) && c.held && !c.doubtful);
   };

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Admin, Health } from '../../../src/core/model.js';
-import { type Candidate, type Choice, selectUplink } from '../../../src/core/selector.js';
+import { type Candidate, type Choice, selectSharing, selectUplink, tiersOf } from '../../../src/core/selector.js';
 
 /** By their places in the lists of this file. */
 const tierOf = (uplink: string): number => ['fast', 'backup', 'a', 'b', 'c'].indexOf(uplink);
@@ -44,6 +44,7 @@ function everyCandidate(uplink: string): Candidate[] {
               held,
               doubtful,
               routable,
+              joins: true,
             }),
           ),
         ),
@@ -160,6 +161,7 @@ const candidate = (uplink: string, change: Partial<Candidate> = {}): Candidate =
   held: true,
   doubtful: false,
   routable: true,
+  joins: true,
   ...change,
 });
 
@@ -183,4 +185,56 @@ test('failback skips no step: straight to the most preferred one that is held', 
 test('of two forced ones the preferred counts, and it is obeyed though it is down', () => {
   const all = [candidate('a'), candidate('b', { admin: 'forced', health: 'down', routable: false })];
   assert.deepEqual(selectUplink(all, 'a', true), { uplink: 'b', reason: 'forced' });
+});
+
+// ---- several of one tier ---------------------------------------------------------------------------------------------
+
+const peer = (uplink: string, change: Partial<Candidate> = {}): Candidate => candidate(uplink, { tier: 0, ...change });
+
+test('neighbours that name the same tier share one; everybody else has his own', () => {
+  assert.deepEqual(tiersOf([]), []);
+  assert.deepEqual(tiersOf([null, null]), [0, 1]);
+  assert.deepEqual(tiersOf([1, 1, 2, 2, null, 3]), [0, 0, 1, 1, 2, 3]);
+  assert.deepEqual(tiersOf([5, 5, 1]), [0, 0, 1], 'order in the file is the preference, the number only a name');
+  assert.deepEqual(tiersOf([1, null, 1]), [0, 1, 2], 'who does not stand beside it is another tier');
+});
+
+test('nobody fails back within a tier: one is as good as the other', () => {
+  assert.equal(selectUplink([peer('a'), peer('b')], 'b', true).uplink, 'b');
+  assert.equal(selectUplink([peer('a'), peer('b'), candidate('c', { tier: 1 })], 'c', true).uplink, 'a');
+});
+
+test('the good ones of the tier of the chosen one share, in the order of the file, wherever it stands', () => {
+  const all = [peer('a'), peer('b'), candidate('c', { tier: 1 })];
+  assert.deepEqual(selectSharing(all, 'a', ['a']), ['a', 'b']);
+  assert.deepEqual(selectSharing(all, 'b', ['b']), ['a', 'b']);
+  assert.deepEqual(selectSharing(all, 'c', ['c']), ['c']);
+  assert.deepEqual(selectSharing(all, 'gone', []), ['gone']);
+});
+
+test('who joins must have proven itself; who shares already may bear a silence', () => {
+  for (const change of [{ held: false }, { doubtful: true }, { health: 'unknown' } as const]) {
+    assert.deepEqual(selectSharing([peer('a'), peer('b', change)], 'a', ['a']), ['a'], JSON.stringify(change));
+    assert.deepEqual(selectSharing([peer('a'), peer('b', change)], 'a', ['a', 'b']), ['a', 'b'], JSON.stringify(change));
+  }
+});
+
+test('who is down, yields, is shut, refused by the kernel or cannot be joined leaves at once', () => {
+  const changes: Partial<Candidate>[] = [
+    { health: 'down' },
+    { health: 'degraded' },
+    { admin: 'disabled' },
+    { routable: false },
+    { joins: false },
+  ];
+  for (const change of changes)
+    assert.deepEqual(selectSharing([peer('a'), peer('b', change)], 'a', ['a', 'b']), ['a'], JSON.stringify(change));
+  assert.deepEqual(selectSharing([peer('a'), peer('b', { health: 'degraded', yields: false })], 'a', ['a']), ['a', 'b']);
+});
+
+test('a chosen one that cannot be joined, is forced, or is kept for want of anything better, is alone', () => {
+  assert.deepEqual(selectSharing([peer('a', { joins: false }), peer('b')], 'a', ['a', 'b']), ['a']);
+  assert.deepEqual(selectSharing([peer('a', { admin: 'forced' }), peer('b')], 'a', ['a', 'b']), ['a']);
+  assert.deepEqual(selectSharing([peer('a', { admin: 'disabled' }), peer('b')], 'a', ['a', 'b']), ['a']);
+  assert.deepEqual(selectSharing([peer('a'), peer('b'), candidate('c', { tier: 1, admin: 'forced' })], 'a', ['a', 'b']), ['a']);
 });
