@@ -92,7 +92,8 @@ function identity(op: KernelOp): string {
     }
     case 'rule-add':
     case 'rule-delete':
-      return `rule/${op.rule.family}/${op.rule.priority}/${op.rule.mark}`;
+      // Rules of one priority may differ in anything.
+      return `rule/${JSON.stringify(Object.entries(op.rule).sort(([a], [b]) => (a < b ? -1 : 1)))}`;
     case 'sysctl-set':
       return `sysctl/${op.key}`;
     case 'neighbour-delete':

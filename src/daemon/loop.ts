@@ -48,10 +48,11 @@ const READ_AFTER_APPLY_MS = 50;
 /** After an exception the engine's own wish for a timer is lost. */
 const RETRY_TIMER_MS = 100;
 
-type HeldEffect = Extract<Effect, { type: 'apply' | 'probe' | 'forget-path' }>;
+type HeldEffect = Extract<Effect, { type: 'apply' | 'probe' | 'forget-path' | 'end-flows' }>;
 
 function waitsWithTheFirstApply(effect: Effect): effect is HeldEffect {
-  return effect.type === 'apply' || effect.type === 'probe' || effect.type === 'forget-path';
+  const { type } = effect;
+  return type === 'apply' || type === 'probe' || type === 'forget-path' || type === 'end-flows';
 }
 
 export class Loop {

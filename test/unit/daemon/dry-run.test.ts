@@ -100,3 +100,20 @@ test('without rules, probes go only where traffic really goes; other uplinks are
   assert.equal(told.length, 1);
   assert.match(told[0] ?? '', /backup\/4.*only its gateway 192\.168\.1\.1/);
 });
+
+test('a rule that takes the place of another one of the same priority is believed to be there', async () => {
+  const kernel = new DryRunKernel(machine(), numbers, () => undefined);
+  await kernel.snapshot(request);
+  const via = (source: string): KernelOp & { op: 'rule-add' } => ({
+    op: 'rule-add',
+    rule: { ...rule, priority: 956, mark: 0, mask: 0, source },
+  });
+  await kernel.apply([via('192.168.1.0/28')]);
+  await kernel.snapshot(request);
+  await kernel.apply([via('192.168.1.32/28'), { op: 'rule-delete', rule: via('192.168.1.0/28').rule }]);
+  const { rules } = await kernel.snapshot(request);
+  assert.deepEqual(
+    rules.map((r) => r.source),
+    ['192.168.1.32/28'],
+  );
+});

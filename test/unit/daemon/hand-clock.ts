@@ -122,7 +122,10 @@ export function bench(answer: (event: Event | null, now: number) => readonly Eff
     kernel: applying,
     prober,
     flows: {
-      end: ({ id }) => Promise.resolve({ id, entries: 0, resets: 0, sockets: 0, tookMs: 0, problems: [] }),
+      end: ({ id, selector }) => {
+        done.push(`end 0x${selector.mark.toString(16)}`);
+        return Promise.resolve({ id, entries: 0, resets: 0, sockets: 0, tookMs: 0, problems: [] });
+      },
       count: ({ id }) => Promise.resolve({ id, open: 0, replied: 0 }),
     },
     clock,

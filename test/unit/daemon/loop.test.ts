@@ -257,3 +257,16 @@ test('with the real clock: a busy process stalls, its answers count first, its d
   await b.loop.stop(null);
   assert.deepEqual(order, ['stalled', 'timer']);
 });
+
+test('connections are ended after the routes that replace their way, also when the first of these wait for the disk', async () => {
+  const selector = { family: 4, mark: 0x1000000, mask: 0x7f000000, udpPorts: null } as const;
+  const end: Effect = { type: 'end-flows', ask: { id: 1, selector, reset: true } };
+  const b = bench((event) => (event === null ? [save(), sysctl('1'), end] : []));
+  b.loop.start();
+  await settle();
+  assert.deepEqual(b.done, ['save']);
+  b.releaseDisk();
+  await settle();
+  assert.deepEqual(b.done, ['save', 'apply sysctl-set', 'end 0x1000000']);
+  assert.deepEqual(types(b.events).sort(), ['flows-ended', 'ops-applied']);
+});
