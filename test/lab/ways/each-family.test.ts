@@ -9,15 +9,14 @@ import type { Lab } from '../../../src/lab/lab.js';
 import { startCall } from '../../../src/lab/traffic/call.js';
 import { forwardPort } from '../../../src/lab/traffic/forward.js';
 import { startStream } from '../../../src/lab/traffic/stream.js';
-import { quick } from '../proof/config-file.js';
 import { eventually, flowing, lasting } from '../proof/gateway.js';
-import { failedMs, lastOf, measured, ourTable, resumedMs, wayProof } from './way.js';
+import { failedMs, foreignSources, lastOf, measured, ourTable, quicker, resumedMs, wayProof } from './way.js';
 
 const HINT = fileURLToPath(new URL('../../../../packaging/dhcp/hint', import.meta.url));
 
 wayProof(
   'an uplink is up for IPv4 and down for IPv6: two verdicts, two choices, two log lines',
-  { topology: 'two-nic', config: quick('two-nic', { families: [4, 6] }) },
+  { topology: 'two-nic', config: quicker('two-nic', { families: [4, 6] }) },
   async (gateway) => {
     const { lab } = gateway;
     const meters = [await lab.meter({ family: 4 }), await lab.meter({ family: 6 })] as const;
@@ -47,12 +46,6 @@ wayProof(
   },
 );
 
-/** How many packets this provider has dropped because their source is not of its prefix. */
-async function foreign(lab: Lab, uplink: string): Promise<number> {
-  const { stdout } = await lab.exec(lab.uplink(uplink).isp, ['nft', '-j', 'list', 'table', 'ip6', 'backroute_lab_sources']);
-  return Number(/"packets": (\d+)/.exec(stdout)?.[1]);
-}
-
 async function newSource(lab: Lab): Promise<string | undefined> {
   const call = await startCall(lab, { family: 6 });
   return (await call.stop()).sources.at(-1)?.address;
@@ -63,7 +56,7 @@ const BACKUP = '2001:db8:1100:1::/64';
 const hostOf = (prefix: string) => prefix.replace('::/64', '::10');
 
 function translated(prefixes: { readonly fast: string; readonly backup: string }) {
-  return quick('prefixes', {
+  return quicker('prefixes', {
     families: [4, 6],
     uplinks: { fast: { prefix: prefixes.fast }, backup: { prefix: prefixes.backup } },
     top: { 'lan-prefix': 'fd00:1::/64' },
@@ -85,7 +78,7 @@ wayProof(
     assert.deepEqual(strays, {});
     const call = await startCall(lab, { family: 6 });
     const download = await startStream(lab, { family: 6, reconnectMs: 50 });
-    assert.deepEqual([await foreign(lab, 'fast'), await foreign(lab, 'backup')], [0, 0]);
+    assert.deepEqual([await foreignSources(lab, 'fast'), await foreignSources(lab, 'backup')], [0, 0]);
 
     const cut = await lab.cut('fast', 'silent');
     const knownMs = await failedMs(gateway, 'fast', cut, 6);
@@ -94,11 +87,11 @@ wayProof(
       const last = lastOf((await download.report()).connections);
       return last.uplink === 'backup' && last.bytes > 0;
     });
-    const backMs = (await resumedMs(call, cut)) - knownMs;
+    const backMs = (await resumedMs(call, cut, 'backup')) - knownMs;
     const [dead, next] = (await download.report()).connections;
     const toldMs = (dead?.closed?.atMs ?? Number.NaN) - knownMs;
     const anewMs = (next?.openedMs ?? Number.NaN) - knownMs;
-    const inFlight = await foreign(lab, 'backup');
+    const inFlight = await foreignSources(lab, 'backup');
     measured(
       `translated: reset ${Math.round(toldMs)} ms, next connection ${Math.round(anewMs)} ms, call back ${Math.round(backMs)} ms after the detection; ${inFlight} packets with the old prefix`,
     );
@@ -109,7 +102,7 @@ wayProof(
     const meter = await lab.meter({ family: 6 });
     await lasting(meter, 500);
     assert.equal((await meter.stop()).lost, 0);
-    assert.equal(await foreign(lab, 'backup'), inFlight, 'once they are ended nothing more comes with the wrong prefix');
+    assert.equal(await foreignSources(lab, 'backup'), inFlight, 'once they are ended nothing more comes with the wrong prefix');
 
     const mended = await lab.mend('fast');
     await gateway.goesBy('fast', 6);
@@ -119,7 +112,7 @@ wayProof(
     await download.stop();
     const visited = await byBackup.stop();
     assert.deepEqual([visited.out.lost, visited.back.lost, visited.strays], [0, 0, {}], 'inbound by the backup was never hurt');
-    assert.equal(await foreign(lab, 'fast'), 0);
+    assert.equal(await foreignSources(lab, 'fast'), 0);
   },
 );
 
@@ -140,7 +133,7 @@ wayProof(
       return table.includes('2001:db8:1000::/64') && table.includes('2001:db8:1100:7::/64');
     });
     assert.equal(await newSource(lab), '2001:db8:1000::10');
-    const before = await foreign(lab, 'fast');
+    const before = await foreignSources(lab, 'fast');
     const call = await startCall(lab, { family: 6 });
     const meter = await lab.meter({ family: 6 });
     await flowing(meter);
@@ -164,7 +157,7 @@ wayProof(
       'what is open keeps its prefix',
     );
     assert.deepEqual([kept.out.lost, kept.back.lost, (await meter.stop()).lost], [0, 0, 0]);
-    assert.equal(await foreign(lab, 'fast'), before);
+    assert.equal(await foreignSources(lab, 'fast'), before);
     assert.equal((await gateway.switches()).filter((one) => one.includes('->')).length, 0, 'nobody was moved for it');
 
     await lab.cut('fast', 'silent');

@@ -8,9 +8,8 @@ import { startCall } from '../../../src/lab/traffic/call.js';
 import { forwardPort } from '../../../src/lab/traffic/forward.js';
 import type { Place } from '../../../src/lab/traffic/places.js';
 import { startStream } from '../../../src/lab/traffic/stream.js';
-import { quick } from '../proof/config-file.js';
 import { flowing, type Gateway } from '../proof/gateway.js';
-import { failedMs, lastOf, measured, newOnesGoBy, ourTable, wayProof } from './way.js';
+import { failedMs, lastOf, measured, newOnesGoBy, ourTable, quicker, wayProof } from './way.js';
 
 const LAN_PORT = 8443;
 const GATEWAY_PORT = 8444;
@@ -44,7 +43,7 @@ async function visit(gateway: Gateway) {
 
 wayProof(
   'inbound by the uplink that is not active: answers leave by it, whatever the active one goes through',
-  { topology: 'two-nic', config: quick('two-nic'), prepare },
+  { topology: 'two-nic', config: quicker('two-nic'), prepare },
   async (gateway) => {
     const { lab } = gateway;
     await gateway.goesBy('fast');
@@ -95,7 +94,7 @@ wayProof(
 
 wayProof(
   '`inbound: active`: answers leave by the active uplink, from an address that nobody has asked',
-  { topology: 'two-nic', config: quick('two-nic', { top: { connections: { inbound: 'active' } } }), prepare },
+  { topology: 'two-nic', config: quicker('two-nic', { top: { connections: { inbound: 'active' } } }), prepare },
   async (gateway) => {
     const { lab } = gateway;
     await gateway.goesBy('fast');

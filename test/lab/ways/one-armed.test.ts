@@ -5,15 +5,14 @@
 import assert from 'node:assert/strict';
 import { startCall } from '../../../src/lab/traffic/call.js';
 import { startStream } from '../../../src/lab/traffic/stream.js';
-import { quick } from '../proof/config-file.js';
 import { eventually, flowing, lasting } from '../proof/gateway.js';
-import { failedMs, lastOf, measured, newOnesGoBy, ourTable, resumedMs, tracked, wayProof } from './way.js';
+import { failedMs, lastOf, measured, newOnesGoBy, ourTable, quicker, resumedMs, tracked, wayProof } from './way.js';
 
 const FAMILIES = [4, 6] as const;
 
 wayProof(
   'one-armed without masquerade: nothing is remembered, the way out changes all the same, and doctor says why',
-  { topology: 'classic', config: quick('classic', { families: FAMILIES }) },
+  { topology: 'classic', config: quicker('classic', { families: FAMILIES }) },
   async (gateway) => {
     const { lab } = gateway;
     const meters = [await lab.meter({ family: 4 }), await lab.meter({ family: 6 })];
@@ -50,7 +49,7 @@ wayProof(
   'one-armed with masquerade: connections are remembered by next hop and MAC, ended promptly, and drained without loss',
   {
     topology: 'classic',
-    config: quick('classic', { families: FAMILIES, top: { masquerade: true } }),
+    config: quicker('classic', { families: FAMILIES, top: { masquerade: true } }),
   },
   async (gateway) => {
     const { lab } = gateway;
@@ -78,7 +77,7 @@ wayProof(
       const [dead] = (await download.report()).connections;
       assert.equal(dead?.closed?.how, 'ECONNRESET');
       const toldMs = dead.closed.atMs - knownMs;
-      const backMs = (await resumedMs(call, cut)) - knownMs;
+      const backMs = (await resumedMs(call, cut, 'backup')) - knownMs;
       const { sources } = await call.report();
       // Its first packets by the backup may still have the old entry's port: another one is no other way.
       assert.deepEqual([...new Set(sources.map((one) => one.uplink))], ['fast', 'backup']);
