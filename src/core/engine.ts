@@ -437,6 +437,7 @@ export class Engine {
       adminOf: (uplink) => this.#adminOf(uplink),
       bindings: this.#aftermath.bindings(state),
       delegatedPrefix: (device) => this.#paths.delegatedPrefix(device),
+      lans: this.#paths.lans,
       gid: this.#around.gid,
       state,
     };

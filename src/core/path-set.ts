@@ -11,6 +11,7 @@ import type { SavedState, Surroundings } from './messages.js';
 import type { Family, PathKey } from './model.js';
 import { sameAddress, splitZone } from './net.js';
 import { Path, type PathPort, type PathSight } from './path.js';
+import { lansOf } from './plan-input.js';
 import type { ProbeAsk } from './probe.js';
 import { assignSlots } from './slots.js';
 import type { Target } from './target.js';
@@ -36,6 +37,7 @@ export class PathSet {
   /** which path a probe under way belongs to */
   readonly #owners = new Map<number, Path>();
   readonly #hints = new Map<string, UplinkHint>();
+  readonly #lans = new Set<string>();
   #slots: ReadonlyMap<string, number> = new Map();
   #config: Config;
   #nextProbeId = 1;
@@ -48,6 +50,11 @@ export class PathSet {
 
   get slots(): ReadonlyMap<string, number> {
     return this.#slots;
+  }
+
+  /** Interfaces on which a LAN was seen. */
+  get lans(): ReadonlySet<string> {
+    return this.#lans;
   }
 
   /** In order of preference. */
@@ -158,6 +165,7 @@ export class PathSet {
       if (moved) path.detector.stop();
       if (faultBefore !== path.linkFault || path.verdict.health === 'unknown') this.#port.assess(path, nowMs);
     }
+    for (const name of lansOf(this.all(), state)) this.#lans.add(name);
   }
 
   /** An event near a path asks for a look at once: its addresses or routes changed, or its gateway's neighbour entry failed. */

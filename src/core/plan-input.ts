@@ -23,6 +23,8 @@ export interface PlanParts {
   readonly bindings: readonly Binding[];
   /** the prefix delegated to us on an interface */
   readonly delegatedPrefix: (device: string | null) => string | null;
+  /** interfaces that a LAN was seen on */
+  readonly lans: ReadonlySet<string>;
   readonly gid: number;
   readonly state: KernelState;
 }
@@ -36,9 +38,10 @@ export function planInput(parts: PlanParts): PlanInput {
   const { config, families, adminOf } = parts;
   const works = (path: Path): boolean => pathWorks(path, adminOf);
   const all = families.flatMap((f) => parts.pathsOf(f.family));
+  const owns = (path: Path): boolean => ownsInterface(path, all, parts.state, parts.lans);
   return {
     numbers: config.kernel,
-    paths: families.flatMap((f) => fallbackOrder(parts, f).map((p) => planPath(p, works(p), ownsInterface(p, all, parts.state)))),
+    paths: families.flatMap((f) => fallbackOrder(parts, f).map((p) => planPath(p, works(p), owns(p)))),
     chosen: { 4: holdsFirstPlace(parts, 4), 6: holdsFirstPlace(parts, 6) },
     sharing: { 4: sharing(parts, 4), 6: sharing(parts, 6) },
     bindings: parts.bindings,
@@ -115,18 +118,29 @@ export interface Located {
 /** Bridges and ends of containers' cables: a network of this machine itself, which proves no LAN. */
 const INNER = /^(docker|br-|veth|virbr|vnet|cni|flannel|cali|lxc|lxd|podman|ifb|dummy)/;
 
-/** Neither another uplink nor the LAN is on its interface. The LAN must be somewhere: where no other interface is left, it is here. */
-export function ownsInterface(path: Located, all: readonly Located[], state: KernelState): boolean {
+/** Interfaces on which a LAN may be: up, with an address, and no uplink on them. */
+export function lansOf(all: readonly Located[], state: KernelState): string[] {
+  const mayBe = state.links.filter((l) => !l.loopback && l.adminUp && !INNER.test(l.name));
+  return mayBe
+    .filter((l) => !all.some((p) => p.interface === l.name))
+    .filter((l) => state.addresses.some((a) => a.ifindex === l.index && !isLinkLocal(a.address)))
+    .map((l) => l.name);
+}
+
+/**
+ * Neither another uplink nor the LAN is on its interface. The LAN must be somewhere: where no other interface is left, it is here.
+ * @param former interfaces that a LAN was seen on: while they exist it has not come here, even if they have lost their addresses
+ */
+export function ownsInterface(
+  path: Located,
+  all: readonly Located[],
+  state: KernelState,
+  former: ReadonlySet<string> = new Set(),
+): boolean {
   if (all.some((other) => other.uplink !== path.uplink && other.interface === path.interface)) return false;
   if (state.links.some((l) => l.name === path.interface && l.pointToPoint)) return true;
-  return state.links.some(
-    (l) =>
-      !l.loopback &&
-      l.adminUp &&
-      !INNER.test(l.name) &&
-      !all.some((p) => p.interface === l.name) &&
-      state.addresses.some((a) => a.ifindex === l.index && !isLinkLocal(a.address)),
-  );
+  const still = state.links.some((l) => former.has(l.name) && !all.some((p) => p.interface === l.name));
+  return still || lansOf(all, state).length > 0;
 }
 
 function planPath(path: Path, works: boolean, own: boolean): PlanPath {
