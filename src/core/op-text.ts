@@ -40,7 +40,9 @@ function purposeOf(op: KernelOp, numbers: KernelNumbers): string {
     case 'route-append': {
       const { route } = op;
       if (route.table !== MAIN_TABLE) {
-        return route.type === 'unicast' ? "the way of this uplink's probes" : 'no probe may ever take another way';
+        if (route.type !== 'unicast') return 'no probe may ever take another way';
+        const ofProbes = route.table < numbers.tableBase + 64;
+        return ofProbes ? "the way of this uplink's probes" : "the way of this uplink's open connections";
       }
       if (route.protocol !== numbers.protocol) return 'puts back what was there before';
       return route.metric <= 1 ? 'the way out' : 'the kernel falls back to it by itself when a link loses its carrier';

@@ -9,6 +9,7 @@ import type { FamilyView, FollowerView, PathView, StatusView, TargetView, Uplink
 import { type Admin, reasonText } from './model.js';
 import type { Path } from './path.js';
 import { pathWorks, prefixOf } from './plan-input.js';
+import { tiersOf } from './selector.js';
 import type { Target } from './target.js';
 import type { Traffic } from './traffic.js';
 import { viaViews } from './via.js';
@@ -53,7 +54,7 @@ export function buildView(source: ViewSource): StatusView {
       };
     }),
     services: source.services,
-    via: viaViews(config, paths, (path) => pathWorks(path, source.adminOf)),
+    via: viaViews(config, paths, (path) => pathWorks(path, source.adminOf) && !source.traffic.closed(path.uplink.name)),
     drill: source.traffic.drillView(source.now),
     rogues: source.traffic.rogueViews(),
     // The engine does not know it: the daemon puts it in.
@@ -81,11 +82,16 @@ function familyView(family: FamilyChoice, source: ViewSource): FamilyView {
 /** Failback that will come if nothing changes. */
 function nextSwitch(family: FamilyChoice, source: ViewSource): { readonly uplink: string; readonly inMs: number } | null {
   if (source.paths.some((p) => source.adminOf(p.uplink.name) === 'forced')) return null;
-  for (const path of source.paths.filter((p) => p.family === family.family)) {
-    if (path.uplink.name === family.active) return null;
+  const mine = source.paths.filter((p) => p.family === family.family);
+  const tiers = tiersOf(mine.map((p) => p.uplink.tier));
+  const activeTier = tiers[mine.findIndex((p) => p.uplink.name === family.active)];
+  for (const [i, path] of mine.entries()) {
+    // One of the same tier will share, and the active one stays what it is.
+    if (tiers[i] === activeTier) return null;
+    const { name } = path.uplink;
     const leftMs = path.holdDownLeftMs(source.now);
-    if (path.good && leftMs !== null && source.adminOf(path.uplink.name) === 'auto')
-      return { uplink: path.uplink.name, inMs: Math.ceil(leftMs) };
+    if (path.good && leftMs !== null && source.adminOf(name) === 'auto' && !source.traffic.closed(name))
+      return { uplink: name, inMs: Math.ceil(leftMs) };
   }
   return null;
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PathView, StatusView } from '../../../src/core/messages.js';
 import { makeEngine, withDefault } from '../../support/story.js';
-import { classic, config, icmp } from '../../support/topology.js';
+import { classic, config, icmp, separate } from '../../support/topology.js';
 import { VirtualWorld } from '../../support/virtual-world.js';
 
 function running(untilMs = 20_000): VirtualWorld {
@@ -115,4 +115,54 @@ test('everything down, and a forced one that is down, are problems said first', 
   assert.match(first ?? '', /^no uplink works for IPv4/);
   assert.match(second ?? '', /^fast \(IPv4\) is forced although/);
   assert.equal(view(world).uplinks[0]?.admin, 'forced');
+});
+
+test('one of the same tier that must still prove itself will share: that is no switch to come', () => {
+  const made = separate(['a', 'b', 'c']);
+  const uplinks = made.config.uplinks.map((u, i) => (i < 2 ? { ...u, tier: 1 } : u));
+  const world = new VirtualWorld({ ...made, config: config(uplinks) }, makeEngine, 7);
+  world.startProcess();
+  world.runUntil(20_000);
+  const family = (): StatusView['families'][number] | undefined => view(world).families[0];
+  assert.deepEqual(
+    family()?.sharing.map((s) => s.uplink),
+    ['a', 'b'],
+  );
+  world.farSide('a').upstreamAlive = false;
+  world.runUntil(40_000);
+  world.farSide('a').upstreamAlive = true;
+  world.runUntil(50_000);
+  assert.deepEqual([family()?.active, family()?.next], ['b', null]);
+  world.farSide('a').upstreamAlive = false;
+  world.farSide('b').upstreamAlive = false;
+  world.runUntil(60_000);
+  world.farSide('a').upstreamAlive = true;
+  world.runUntil(70_000);
+  assert.deepEqual([family()?.active, family()?.next?.uplink], ['c', 'a']);
+});
+
+test('a closed uplink is no way for chosen traffic, and nobody will fail back to it', () => {
+  const made = separate(['lte', 'dsl']);
+  const any = {
+    name: 'voip',
+    uplink: 'lte',
+    families: [4],
+    source: null,
+    destination: null,
+    protocols: [],
+    ports: null,
+  } as const;
+  const metered = { probeBudgetBytes: 1e9, capBytes: 1000, startsOnDay: 1, atCap: 'disable' } as const;
+  const uplinks = made.config.uplinks.map((u, i) => (i === 0 ? { ...u, metered } : u));
+  const via = [{ ...any, fallback: 'block' }] as const;
+  const world = new VirtualWorld({ ...made, config: config(uplinks, { via }) }, makeEngine, 7);
+  made.kernel.setCounters('wan0', { rxBytes: 0, txBytes: 0 });
+  world.startProcess();
+  world.runUntil(20_000);
+  assert.deepEqual([view(world).families[0]?.active, view(world).via[0]?.now], ['lte', 'uplink']);
+  made.kernel.setCounters('wan0', { rxBytes: 5_000, txBytes: 0 });
+  world.runUntil(60_000);
+  assert.deepEqual([view(world).families[0]?.active, view(world).via[0]?.now], ['dsl', 'block']);
+  assert.equal(view(world).uplinks[0]?.usage?.closed, true);
+  assert.equal(view(world).families[0]?.next, null);
 });
