@@ -438,6 +438,7 @@ export class Engine {
       bindings: this.#aftermath.bindings(state),
       delegatedPrefix: (device) => this.#paths.delegatedPrefix(device),
       lans: this.#paths.lans,
+      lingers: (path) => this.#traffic.lingers(path),
       gid: this.#around.gid,
       state,
     };

@@ -23,6 +23,8 @@ export interface FlowsPort {
   record(record: HistoryRecord): void;
   /** what must outlive the process has changed */
   changed(): void;
+  /** `lingers` has changed */
+  emptied(): void;
 }
 
 /** How a path stands when the choice has been made. */
@@ -60,6 +62,8 @@ interface Known {
   inUse: boolean;
   /** lost, and its connections wait for somewhere to go */
   dying: boolean;
+  /** since it stopped working nothing is left on it, or nobody looks after that */
+  ended: boolean;
   /** left although it works, for somebody who does not work yet */
   left: boolean;
   elsewhere: boolean;
@@ -106,6 +110,15 @@ export class Flows {
     return this.#known.get(key)?.drain ?? null;
   }
 
+  /**
+   * Connections by it are still to be ended. One that was closed although its link works shall carry them until they are: sent
+   * another way, their packets would have the kernel forget them (masquerade), and their peers would not be told.
+   */
+  lingers(key: PathKey): boolean {
+    const known = this.#known.get(key);
+    return known !== undefined && !known.ended && this.#config.policy?.failover === 'end';
+  }
+
   /** The choices have been made, and the routes that follow from them are handed out. */
   chosen(sights: readonly FlowSight[], nowMs: number): void {
     const policy = this.#config.policy;
@@ -116,7 +129,15 @@ export class Flows {
   #look(sight: FlowSight, policy: ConnectionsConfig, nowMs: number): void {
     const { path, works, inUse, elsewhere } = sight;
     // At first sight: an earlier run may have left connections by it. If it is lost, it was lost while nobody was there.
-    const known = this.#known.get(path.key) ?? { works: true, inUse, dying: false, left: false, elsewhere, drain: null };
+    const known = this.#known.get(path.key) ?? {
+      works: true,
+      inUse,
+      dying: false,
+      ended: !works,
+      left: false,
+      elsewhere,
+      drain: null,
+    };
     this.#known.set(path.key, known);
     const [worked, wasInUse] = [known.works, known.inUse];
     known.works = works;
@@ -126,8 +147,11 @@ export class Flows {
     // Whatever else: nobody is hurried off an uplink that is in use again.
     if (inUse) this.#stopDrain(path.key);
     if (!sight.remembered) return;
-    if (works) known.dying = false;
-    else if (worked && policy.failover === 'end') known.dying = true;
+    if (works) {
+      known.dying = false;
+      known.ended = false;
+    }
+    if (!works && worked && policy.failover === 'end') known.dying = true;
     if (known.dying && elsewhere) {
       known.dying = false;
       this.#stopDrain(path.key);
@@ -157,6 +181,11 @@ export class Flows {
     this.#asked.delete(outcome.id);
     if (asked === undefined) return;
     const { path, why } = asked;
+    const known = this.#known.get(path.key);
+    if (why === 'lost' && known !== undefined && !known.works) {
+      known.ended = true;
+      this.#port.emptied();
+    }
     const data = {
       why,
       entries: outcome.entries,

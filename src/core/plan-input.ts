@@ -25,6 +25,8 @@ export interface PlanParts {
   readonly delegatedPrefix: (device: string | null) => string | null;
   /** interfaces that a LAN was seen on */
   readonly lans: ReadonlySet<string>;
+  /** its connections are still to be ended, and go on until then */
+  readonly lingers: (path: Path) => boolean;
   readonly gid: number;
   readonly state: KernelState;
 }
@@ -37,11 +39,12 @@ export function pathWorks(path: Path, adminOf: (uplink: string) => Admin): boole
 export function planInput(parts: PlanParts): PlanInput {
   const { config, families, adminOf } = parts;
   const works = (path: Path): boolean => pathWorks(path, adminOf);
+  const carries = (path: Path): boolean => works(path) || (path.verdict.health !== 'down' && parts.lingers(path));
   const all = families.flatMap((f) => parts.pathsOf(f.family));
   const owns = (path: Path): boolean => ownsInterface(path, all, parts.state, parts.lans);
   return {
     numbers: config.kernel,
-    paths: families.flatMap((f) => fallbackOrder(parts, f).map((p) => planPath(p, works(p), owns(p)))),
+    paths: families.flatMap((f) => fallbackOrder(parts, f).map((p) => planPath(p, carries(p), owns(p)))),
     chosen: { 4: holdsFirstPlace(parts, 4), 6: holdsFirstPlace(parts, 6) },
     sharing: { 4: sharing(parts, 4), 6: sharing(parts, 6) },
     bindings: parts.bindings,

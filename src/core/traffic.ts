@@ -76,6 +76,7 @@ export class Traffic {
       count: (ask) => port.emit({ type: 'count-flows', ask }),
       record,
       changed: () => port.save(),
+      emptied: () => port.choose(),
     });
     this.#metering = new Metering(saved?.usage ?? {}, { wallMs, utcOffsetMs, record });
     this.#drill = new Drill(saved?.lastDrillWallMs ?? null, {
@@ -106,6 +107,11 @@ export class Traffic {
   /** Its cap is reached: it shall carry nothing more in this month. */
   closed(uplink: string): boolean {
     return this.#metering.closed(uplink);
+  }
+
+  /** Connections by it are still to be ended. */
+  lingers(path: Path): boolean {
+    return this.#flows.lingers(path.key);
   }
 
   /** The backup that is being tried in this family. */

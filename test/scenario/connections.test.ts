@@ -156,6 +156,27 @@ story('kill -9 while it drains: the deadline holds', () => ({
   },
 }));
 
+story('closed by order although it works: its connections are ended, and only then it stops carrying them', () => ({
+  topology: remembering(),
+  timeline: `
+    0s    start
+    20s   open 0x1000000 7
+    30s   disable fast
+    60s   end`,
+  check(world) {
+    assertWays(world, ['fast', 'backup']);
+    assert.deepEqual(marks(world), ['all 0x1000000 reset', 'all 0x1000000 reset', 'all 0x1000000 reset']);
+    const route = when(
+      world,
+      (e) => e.type === 'op' && e.result.op.op === 'route-replace' && e.result.op.route.metric === 0 && e.atMs >= 30_000,
+    );
+    const kill = when(world, (e) => e.type === 'note' && e.text.startsWith('end IPv4'));
+    const rule = when(world, (e) => e.type === 'op' && e.result.op.op === 'rule-delete' && e.result.op.rule.mark === FAST);
+    assert.ok(route < kill && kill < rule, `route ${route}, kill ${kill}, rules ${rule}`);
+    assert.ok(!world.kernel.state.rules.some((r) => r.mark === FAST));
+  },
+}));
+
 story('lost while nobody was there: whoever comes back ends its connections', () => ({
   topology: remembering(),
   timeline: `

@@ -35,6 +35,7 @@ class FlowsBench {
       changed: () => {
         this.changes += 1;
       },
+      emptied: () => undefined,
     });
   }
 
