@@ -124,6 +124,11 @@ export class Traffic {
 
   /** Once a second, and when choices have been made. */
   look(nowMs: number): void {
+    this.#lookAtUsage(nowMs);
+    this.lookAtDrill(nowMs);
+  }
+
+  #lookAtUsage(nowMs: number): void {
     const carrying = new Set(
       this.#port.families().flatMap((f) => [...(f.active === null ? [] : [f.active]), ...f.sharing.map((s) => s.uplink)]),
     );
@@ -133,7 +138,6 @@ export class Traffic {
       this.#pace(nowMs);
       this.#port.choose();
     }
-    this.lookAtDrill(nowMs);
   }
 
   lookAtDrill(nowMs: number): void {
@@ -147,6 +151,8 @@ export class Traffic {
       const link = path === undefined || !alone ? undefined : state.links.find((l) => l.name === path.interface);
       this.#metering.counters(name, link?.counters ?? null, this.#port.around.bootId, nowMs);
     }
+    // What closes an uplink is told before the switch that it causes.
+    this.#lookAtUsage(nowMs);
   }
 
   probeSent(path: Path, ask: ProbeAsk): void {
