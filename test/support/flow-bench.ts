@@ -1,6 +1,6 @@
 /**
  * A gateway with two ways out for the flow tests: this process is the gateway, a LAN host and the far side live in namespaces beside
- * it. Our nftables table is written by hand, as small as the tests need it. Root; vanishes with the process.
+ * it. Our nftables table is written by hand, as small as the tests need it, but for what resets the dead. Root; vanishes with the process.
  */
 import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url';
 import type { KernelNumbers } from '../../src/core/config.js';
 import type { FlowSelector } from '../../src/core/flow.js';
 import type { Family } from '../../src/core/model.js';
+import { IN_TABLE } from '../../src/kernel/nft/expressions.js';
+import { flowChains } from '../../src/kernel/nft/flows.js';
 import type { PeerNews, PeerOrder } from './flow-peer.js';
 import { enterOwnNetwork, ip, NeighbourNetwork, setSysctl } from './own-network.js';
 
@@ -19,6 +21,7 @@ export const WAN1 = 0x01000000;
 export const WAN2 = 0x02000000;
 /** what leads by the first uplink whatever is active */
 export const PROBE1 = 0x41000000;
+const UNTRACKED = 0x40000000;
 
 /** Addresses by family: the far side's server, the LAN host, and ours on the first uplink. */
 export const FAR: Readonly<Record<Family, string>> = { 4: '203.0.113.1', 6: '2001:db8:99::1' };
@@ -214,8 +217,8 @@ const SILENCE = [
   'add rule inet cut post oifname f1 drop',
 ];
 
-export function nft(script: string): string {
-  return execFileSync('nft', [script], { encoding: 'utf8', maxBuffer: 64 << 20 });
+export function nft(...words: readonly string[]): string {
+  return execFileSync('nft', words, { encoding: 'utf8', maxBuffer: 64 << 20 });
 }
 
 /**
@@ -238,12 +241,6 @@ table inet backroute {
     iifname wan2 ct direction original ct mark and ${ours} == 0 ${mark(2)}
     iifname lan ct mark and ${ours} == 0x02000000 meta mark set meta mark and ${rest} or 0x02000000
   }
-  chain forward { type filter hook forward priority -150;
-    ip saddr . tcp sport . ip daddr . tcp dport @dead4 ct state != established tcp flags & (syn | ack) != syn reject with tcp reset
-    ip saddr . tcp sport . ip daddr . tcp dport @dead4 ct direction reply tcp flags & rst == 0 reject with tcp reset
-    ip6 saddr . tcp sport . ip6 daddr . tcp dport @dead6 ct state != established tcp flags & (syn | ack) != syn reject with tcp reset
-    ip6 saddr . tcp sport . ip6 daddr . tcp dport @dead6 ct direction reply tcp flags & rst == 0 reject with tcp reset
-  }
   chain postrouting { type filter hook postrouting priority -150;
     oifname wan1 ct mark and ${ours} == 0 ${mark(1)}
     oifname wan2 ct mark and ${ours} == 0 ${mark(2)}
@@ -251,4 +248,12 @@ table inet backroute {
   chain dstnat { type nat hook prerouting priority -100; iifname wan1 tcp dport 8080 dnat ip to 192.168.77.10:80; }
   ${masquerade ? 'chain srcnat { type nat hook postrouting priority 100; meta nfproto ipv4 oifname { wan1, wan2 } masquerade; }' : ''}
 }`);
+  const chains = flowChains({ mask: MASK, untrackedMark: UNTRACKED, ways: [], inbound: true }).filter(
+    ({ name }) => name === 'dead',
+  );
+  const commands = chains.flatMap(({ name, hook, rules }) => [
+    { add: { chain: { ...IN_TABLE, name, ...hook } } },
+    ...rules.map((expr) => ({ add: { rule: { ...IN_TABLE, chain: name, expr } } })),
+  ]);
+  nft('-j', JSON.stringify({ nftables: commands }));
 }
