@@ -145,8 +145,9 @@ function refuseNexthop(state: KernelState, route: RouteState, hop: Nexthop): Ref
   if (state.addresses.some((address) => address.address === hop.gateway)) {
     return { errno: 'EINVAL', message: 'Nexthop has invalid gateway' };
   }
-  // the gateway first: with the link down its connected network is gone as well
-  if (!hop.onlink && !isLinkLocal(gateway) && !isConnected(state, route, hop.ifindex, gateway)) {
+  // the gateway first: over a link that is down none is found
+  const found = link.adminUp && isConnected(state, route, hop.ifindex, gateway);
+  if (!hop.onlink && !isLinkLocal(gateway) && !found) {
     return family === 4
       ? { errno: 'ENETUNREACH', message: 'Nexthop has invalid gateway' }
       : { errno: 'EHOSTUNREACH', message: null };

@@ -19,12 +19,19 @@ kernel.watch((change) => {
 });
 say({ ready: true });
 
-/** Replaces the default route of main again and again, by eth0 and by eth0.5 in turn. */
-async function toggle(family: 4 | 6): Promise<{ refused: number }> {
+/** By which of eth0 and eth0.5 each default in turn leads. */
+const TURNS = {
+  toggle: [[0], [1]],
+  share: [[0], [0, 1], [1], [1, 0], [0, 1], [1, 0]],
+} as const;
+
+/** Replaces the default route of main again and again. */
+async function toggle(family: 4 | 6, turns: readonly (readonly number[])[]): Promise<{ refused: number }> {
   const gateways = family === 4 ? ['192.168.1.1', '10.1.0.1'] : ['2001:db8:1::1', '2001:db8:2::1'];
+  const hop = (way: number) => ({ ifindex: 10 + way, gateway: gateways[way] ?? null, onlink: false });
   let refused = 0;
   for (let round = 0; round < 2000; round++) {
-    const nexthop = { ifindex: 10 + (round % 2), gateway: gateways[round % 2] ?? null, onlink: false };
+    const nexthops = (turns[round % turns.length] ?? []).map(hop);
     const [result] = await kernel.apply([
       {
         op: 'route-replace',
@@ -38,7 +45,7 @@ async function toggle(family: 4 | 6): Promise<{ refused: number }> {
           tos: 0,
           scope: 0,
           prefsrc: null,
-          nexthops: [nexthop],
+          nexthops,
           expires: false,
           rest: '',
         },
@@ -58,7 +65,8 @@ lines.on('line', async (word) => {
     const state = await kernel.snapshot(request);
     say({ table: state.routes.filter((route) => route.table === 1000).length });
   }
-  if (word === 'toggle 4' || word === 'toggle 6') say(await toggle(word === 'toggle 4' ? 4 : 6));
+  const [verb, family] = word.split(' ');
+  if (verb === 'toggle' || verb === 'share') say(await toggle(family === '6' ? 6 : 4, TURNS[verb]));
   if (word === 'throw') throw new Error('thrown on purpose');
   if (word === 'exit') process.exit(7);
   if (word === 'close') {

@@ -50,13 +50,15 @@ export function randomRoute(random: Random): RouteState {
   const family = random.pick([4, 6] as const);
   const count = random.pick([1, 1, 2, 2, 2, 3]);
   const usual = WAYS[family].slice(0, 5);
+  const direct = family === 4 && random.chance(0.15) && WAYS[family].filter(([, gateway]) => gateway === null);
   const nexthops = Array.from({ length: count }, (): Nexthop => {
-    const [ifindex, gateway] = random.pick(random.chance(0.9) ? usual : WAYS[family]);
+    const [ifindex, gateway] = random.pick(direct ? direct : random.chance(0.9) ? usual : WAYS[family]);
     const weight = random.pick([1, 1, 2, 3]);
     return { ifindex, gateway, onlink: false, ...(weight === 1 ? {} : { weight }) };
   });
   const unreachable = random.chance(0.05);
-  const alone = family === 6 && count === 1 && nexthops[0]?.gateway === null;
+  const bare = nexthops.every((hop) => hop.gateway === null);
+  const alone = family === 6 && count === 1 && bare;
   return {
     family,
     table: random.pick([254, TABLE]),
@@ -67,7 +69,7 @@ export function randomRoute(random: Random): RouteState {
     // What is no part of it the dump may hide between the hops of an IPv6 multipath route: it has a place of its own.
     metric: unreachable ? 4_294_967_295 : alone ? 9 : random.pick(METRICS[family]),
     tos: 0,
-    scope: 0,
+    scope: family === 4 && !unreachable && bare && random.chance(0.5) ? 253 : 0,
     prefsrc: null,
     nexthops: unreachable ? [] : nexthops,
     expires: false,
@@ -92,6 +94,7 @@ export function randomDeletion(random: Random, state: KernelState): RouteState {
     ...route,
     nexthops: nexthops.map((hop) => ({ ...hop, weight: random.pick([1, 9]) })),
     metric: random.pick([route.metric, 0]),
+    scope: route.family === 6 ? 0 : random.pick([route.scope, route.scope, 0, 255]),
   };
 }
 

@@ -21,11 +21,14 @@ describe('replacing the default route under traffic', { skip: needsRoot }, () =>
   });
   after(() => agent.child.kill('SIGKILL'));
 
-  for (const [family, far] of [
-    [4, '198.51.100.1'],
-    [6, '2001:db8:99::1'],
+  const far = { 4: '198.51.100.1', 6: '2001:db8:99::1' } as const;
+  for (const [family, verb, what] of [
+    [4, 'toggle', 'one by another'],
+    [6, 'toggle', 'one by another'],
+    [4, 'share', 'one by shared ones and back'],
+    [6, 'share', 'one by shared ones and back'],
   ] as const) {
-    test(`IPv${family}: 2,000 replacements, every packet answered`, async (t) => {
+    test(`IPv${family}, ${what}: 2,000 replacements, every packet answered`, async (t) => {
       const fd = kernelSockets.open({ family, kind: 'icmp', mark: 0, device: null });
       const socket = dgram.createSocket(family === 4 ? 'udp4' : 'udp6');
       const answered = new Set<number>();
@@ -40,17 +43,17 @@ describe('replacing the default route under traffic', { skip: needsRoot }, () =>
       };
       // Both ways know their neighbours before the counting begins.
       await eventually('the first answer', () => {
-        socket.send(echo(0), 1, far);
+        socket.send(echo(0), 1, far[family]);
         return answered.has(0);
       });
       let toggling = true;
-      const toggled = agent.ask(`toggle ${family}`).finally(() => {
+      const toggled = agent.ask(`${verb} ${family}`).finally(() => {
         toggling = false;
       });
       let sent = 0;
       while (toggling) {
         const token = ++sent;
-        socket.send(echo(token), 1, far, (error) => {
+        socket.send(echo(token), 1, far[family], (error) => {
           if (error !== null) failures.push(error.message);
         });
         // Never more than a few on their way: it is the route that is tried, not the buffers.

@@ -202,3 +202,112 @@ test('sysctls, neighbours and our table answer too', () => {
   assert.equal(end.sysctls['net/ipv4/conf/eth0/rp_filter'], '2');
   assert.deepEqual(end.nft, { fingerprint: 'x' });
 });
+
+/** Two interfaces, shared by weight. */
+function shared(family: 4 | 6, weights: readonly [number, number], change: Partial<RouteState> = {}): RouteState {
+  const [one, other] = family === 4 ? (['192.168.1.1', '192.168.1.9'] as const) : (['fe80::1', 'fe80::9'] as const);
+  const { index: ifindex } = kernel.link('eth0');
+  const hops = [one, other].map((gateway, i) => ({ ifindex, gateway, onlink: false, weight: weights[i] ?? 1 }));
+  return (family === 4 ? route : six)(one, { nexthops: hops, ...change });
+}
+
+test('IPv4: a shared route is another one with other weights; a weight of 1 is none', () => {
+  const end = play(start, [
+    [add(shared(4, [3, 1])), 'ok'],
+    [append(shared(4, [3, 1])), 'EEXIST'],
+    [append(shared(4, [4, 1])), 'ok'],
+    [replace(shared(4, [2, 2])), 'ok'],
+  ]);
+  assert.deepEqual(defaults(end), [
+    'nexthop via 192.168.1.1 dev eth0 weight 2 nexthop via 192.168.1.9 dev eth0 weight 2 proto boot',
+    'nexthop via 192.168.1.1 dev eth0 weight 4 nexthop via 192.168.1.9 dev eth0 proto boot',
+  ]);
+  const [, second] = end.routes.filter((r) => r.destination === 'default');
+  assert.deepEqual(
+    second?.nexthops.map((hop) => Object.hasOwn(hop, 'weight')),
+    [true, false],
+  );
+});
+
+test('IPv4: a deletion compares the hops in order, never the weights, and a longer list fits too', () => {
+  const both = shared(4, [3, 1]);
+  const single = route('192.168.1.1');
+  play(start, [
+    [add(both), 'ok'],
+    [remove({ ...both, nexthops: both.nexthops.toReversed() }), 'ESRCH'],
+    [remove(single), 'ESRCH'],
+    [remove(shared(4, [7, 7])), 'ok'],
+    [add(single), 'ok'],
+    [remove(both), 'ok'],
+  ]);
+});
+
+test('IPv6: several hops are taken away one by one, and what can go goes', () => {
+  const end = play(start, [
+    [add(shared(6, [3, 1])), 'ok'],
+    [append(shared(6, [1, 1])), 'EEXIST'],
+    [append(six('fe80::7')), 'ok'],
+  ]);
+  assert.deepEqual(defaults(end), [
+    'nexthop via fe80::1 dev eth0 weight 3 nexthop via fe80::9 dev eth0 nexthop via fe80::7 dev eth0 proto boot metric 5',
+  ]);
+  const { index: ifindex } = kernel.link('eth0');
+  const unknown = { ifindex, gateway: 'fe80::77', onlink: false };
+  const partly = applyOp(end, remove({ ...shared(6, [1, 1]), nexthops: [unknown, ...shared(6, [1, 1]).nexthops] }));
+  assert.equal(partly.errno, 'ESRCH');
+  assert.deepEqual(defaults(partly.state), ['via fe80::7 dev eth0 proto boot metric 5']);
+});
+
+test('IPv6: no hop twice, none without a gateway among several', () => {
+  const both = shared(6, [1, 1]);
+  const { index: ifindex } = kernel.link('eth0');
+  const bare = { ifindex, gateway: null, onlink: false };
+  play(start, [
+    [add({ ...both, nexthops: [...both.nexthops, ...both.nexthops] }), 'EEXIST'],
+    [add({ ...both, nexthops: [...both.nexthops, bare] }), 'EINVAL'],
+    [add(six('', { nexthops: [bare] })), 'ok'],
+  ]);
+});
+
+test('IPv6: the deletion of a guard takes guards only', () => {
+  const guard = six('', { type: 'unreachable', nexthops: [] });
+  const end = play(start, [
+    [add(six('fe80::1')), 'ok'],
+    [remove(guard), 'ESRCH'],
+    [append(guard), 'ok'],
+    [remove(guard), 'ok'],
+  ]);
+  assert.deepEqual(defaults(end), ['via fe80::1 dev eth0 proto boot metric 5']);
+});
+
+test('rules: what an addition does not name is there already, what a deletion does not name does not matter', () => {
+  const base: RuleState = { family: 4, priority: 960, table: 7100, mark: 0, mask: 0, protocol: 110, other: false };
+  const chosen: RuleState = { ...base, source: '192.168.1.32/28', ipProtocol: 17, ports: { first: 5060, last: 5061 } };
+  const rule = (change: Partial<RuleState>): KernelOp => ({ op: 'rule-add', rule: { ...chosen, ...change } });
+  const { source: _, ...anySource } = chosen;
+  const end = play(start, [
+    [rule({}), 'ok'],
+    [rule({}), 'EEXIST'],
+    [{ op: 'rule-add', rule: anySource }, 'EEXIST'],
+    [rule({ destination: '203.0.113.0/24' }), 'ok'],
+    [rule({ ports: { first: 5060, last: 5060 } }), 'ok'],
+    [rule({ ipProtocol: 6 }), 'ok'],
+    [rule({ table: 254, suppress: 0 }), 'ok'],
+    [rule({ table: 254 }), 'ok'],
+    [rule({ table: 0, action: 'unreachable' }), 'ok'],
+    [{ op: 'rule-delete', rule: { ...base, source: '192.168.1.0/24' } }, 'ENOENT'],
+    [{ op: 'rule-delete', rule: base }, 'ok'],
+    [rule({}), 'EEXIST'],
+    [{ op: 'rule-delete', rule: { ...base, table: 0, action: 'unreachable' } }, 'ok'],
+  ]);
+  assert.deepEqual(
+    end.rules.map((r) => [r.destination, r.ipProtocol, r.ports?.last, r.table, r.suppress, r.action]),
+    [
+      ['203.0.113.0/24', 17, 5061, 7100, undefined, undefined],
+      [undefined, 17, 5060, 7100, undefined, undefined],
+      [undefined, 6, 5061, 7100, undefined, undefined],
+      [undefined, 17, 5061, 254, 0, undefined],
+      [undefined, 17, 5061, 254, undefined, undefined],
+    ],
+  );
+});
