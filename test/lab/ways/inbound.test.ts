@@ -9,7 +9,7 @@ import { forwardPort } from '../../../src/lab/traffic/forward.js';
 import type { Place } from '../../../src/lab/traffic/places.js';
 import { startStream } from '../../../src/lab/traffic/stream.js';
 import { flowing, type Gateway } from '../proof/gateway.js';
-import { failedMs, lastOf, measured, newOnesGoBy, ourTable, quicker, wayProof } from './way.js';
+import { failedMs, lastOf, measured, newOnesGoBy, ourTable, PROMPT_MS, quicker, wayProof } from './way.js';
 
 const LAN_PORT = 8443;
 const GATEWAY_PORT = 8444;
@@ -65,7 +65,7 @@ wayProof(
       assert.deepEqual({ out: out.lost, back: back.lost, strays }, { out: 0, back: 0, strays: {} }, to);
       const { connections, longestGapMs } = await download.stop();
       const [first] = connections;
-      assert.deepEqual([connections.length, first?.closed ?? null, first?.retransmissions], [1, null, 0], to);
+      assert.deepEqual([connections.length, first?.closed ?? null], [1, null], to);
       measured(
         `to the ${to}: ${back.received} packets back, none astray or lost; the download's longest gap ${Math.round(longestGapMs)} ms`,
       );
@@ -86,7 +86,7 @@ wayProof(
       measured(
         `to the ${to}: the server was told ${Math.round(closedMs)} ms after the detection (${lastOf(connections).closedAtServer?.how})`,
       );
-      assert.ok(closedMs < 1000, `${to}: ${closedMs} ms`);
+      assert.ok(closedMs < PROMPT_MS, `${to}: ${closedMs} ms`);
       await call.stop();
     }
   },

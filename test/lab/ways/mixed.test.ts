@@ -10,7 +10,7 @@ import { type Call, startCall } from '../../../src/lab/traffic/call.js';
 import { forwardPort } from '../../../src/lab/traffic/forward.js';
 import { type Stream, startStream } from '../../../src/lab/traffic/stream.js';
 import { eventually, type Gateway } from '../proof/gateway.js';
-import { failedMs, lastOf, measured, newOnesGoBy, ourTable, quicker, resumedMs, wayProof } from './way.js';
+import { failedMs, lastOf, measured, newOnesGoBy, ourTable, PROMPT_MS, quicker, resumedMs, wayProof } from './way.js';
 
 /** The backup's router in the LAN. */
 const ROUTER4 = '192.168.1.1';
@@ -89,12 +89,14 @@ wayProof(
       const knownMs = await failedMs(gateway, 'fast', cut, at === 0 ? 4 : 6);
       const tookMs = (await resumedMs(call, cut, 'backup')) - knownMs;
       measured(`IPv${at === 0 ? 4 : 6}: the call is back ${Math.round(tookMs)} ms after the detection`);
-      assert.ok(tookMs < 1000, `the call was back after ${tookMs} ms`);
+      assert.ok(tookMs < PROMPT_MS, `the call was back after ${tookMs} ms`);
     }
     await lab.mend('fast');
     await gateway.goesBy('fast');
     await gateway.goesBy('fast', 6);
     await newOnesGoBy(lab, 'fast');
+
+    assert.equal(lastOf((await visitors.report()).connections).closedAtServer, null, 'visitors have noticed nothing');
 
     // Now the backup is lost, with what came in by it and what drains on it.
     const lost = await lab.cut('backup', 'silent');
@@ -116,12 +118,7 @@ wayProof(
     for (const [what, one] of local) {
       const report = await one.stop();
       if ('out' in report) assert.equal(report.out.lost + report.back.lost, 0, what);
-      else
-        assert.deepEqual(
-          [report.connections.length, lastOf(report.connections).closed, report.retransmissions],
-          [1, null, 0],
-          what,
-        );
+      else assert.deepEqual([report.connections.length, lastOf(report.connections).closed], [1, null], what);
     }
     await lab.mend('backup');
   },

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { startCall } from '../../../src/lab/traffic/call.js';
 import { startStream } from '../../../src/lab/traffic/stream.js';
 import { eventually, flowing, lasting } from '../proof/gateway.js';
-import { failedMs, lastOf, measured, newOnesGoBy, ourTable, quicker, resumedMs, tracked, wayProof } from './way.js';
+import { failedMs, lastOf, measured, newOnesGoBy, ourTable, PROMPT_MS, quicker, resumedMs, tracked, wayProof } from './way.js';
 
 const FAMILIES = [4, 6] as const;
 
@@ -84,8 +84,8 @@ wayProof(
       measured(
         `IPv${family}: detected ${Math.round(knownMs - cut.monotonicMs)} ms after the cut; reset ${Math.round(toldMs)} ms, call back ${Math.round(backMs)} ms after that`,
       );
-      assert.ok(toldMs < 1000, `IPv${family}: the download knew after ${toldMs} ms`);
-      assert.ok(backMs < 1000, `IPv${family}: the call was back after ${backMs} ms`);
+      assert.ok(toldMs < PROMPT_MS, `IPv${family}: the download knew after ${toldMs} ms`);
+      assert.ok(backMs < PROMPT_MS, `IPv${family}: the call was back after ${backMs} ms`);
     }
 
     const mended = await lab.mend('fast');
@@ -107,7 +107,7 @@ wayProof(
       const { connections, longestGapMs } = await download.stop(mended.monotonicMs);
       const last = lastOf(connections);
       assert.equal(connections.length, 2, `IPv${family}: the download was not ended`);
-      assert.deepEqual([last.uplink, last.retransmissions], ['backup', 0]);
+      assert.equal(last.uplink, 'backup');
       measured(`IPv${family}: the drained download's longest gap ${Math.round(longestGapMs)} ms`);
     }
   },
