@@ -295,14 +295,16 @@ export class Engine {
     }
   }
 
-  /** The path in use is doubted: find out at once whether the others are any better, before anybody moves to them. */
+  /**
+   * The path in use is doubted: find out at once whether the others are any better, before anybody moves to them. Another one is: whether
+   * that in use still works, before connections are ended because of it.
+   */
   #lookAtAlternatives(doubted: Path, now: number): void {
     this.#traffic.suspected(doubted, now);
     const active = this.#families.find((f) => f.family === doubted.family)?.active;
-    if (active !== doubted.uplink.name) return;
-    for (const path of this.#paths.all()) {
-      if (path.family === doubted.family && path !== doubted && adminOf(this.#orders, path.uplink.name) !== 'disabled')
-        path.detector.recheck(now);
+    for (const path of this.#paths.of(doubted.family)) {
+      const asked = doubted.uplink.name === active || path.uplink.name === active;
+      if (asked && path !== doubted && adminOf(this.#orders, path.uplink.name) !== 'disabled') path.detector.recheck(now);
     }
   }
 

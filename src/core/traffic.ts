@@ -200,7 +200,8 @@ export class Traffic {
           remembered: place !== undefined && isWhole(place, planned, this.#config.masquerade),
           works: works(path),
           inUse: path === chosen || family.sharing.some((s) => s.uplink === path.uplink.name),
-          elsewhere: chosen !== undefined && chosen !== path && works(chosen),
+          // One that is just being asked again may fail with this one: its answer is waited for.
+          elsewhere: chosen !== undefined && chosen !== path && works(chosen) && !chosen.doubtful,
         };
       });
     });

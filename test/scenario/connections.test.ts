@@ -80,6 +80,28 @@ story('with nowhere to go nothing is ended, until there is somewhere', () => ({
   },
 }));
 
+story('all silent at once: nobody is ended while the one in use is in doubt', () => ({
+  topology: remembering(),
+  timeline: `
+    0s    start
+    10s   open 0x1000000 7
+    10s   open 0x2000000 3
+    20.9s cut fast upstream
+    20.9s cut backup upstream
+    40s   mend fast
+    60s   end`,
+  check(world) {
+    const down = world.records('health').flatMap((r) => (r.to === 'down' ? [r.uplink] : []));
+    assert.deepEqual(down.toSorted(), ['backup', 'fast']);
+    const ends = world.log.filter((e) => e.type === 'note' && e.text.startsWith('end IPv4'));
+    assert.ok(
+      ends.every((e) => e.atMs > 40_000),
+      'nothing is ended with nowhere to go',
+    );
+    assert.deepEqual([...new Set(marks(world))], ['all 0x2000000 reset'], 'then those of the one that is still lost');
+  },
+}));
+
 story('failback drains: the deadline ends the rest, sparing what came in', () => ({
   topology: remembering(),
   timeline: `
