@@ -58,7 +58,7 @@ export function makePlan(input: PlanInput, seen: KernelState): Plan {
   const defaults = FAMILIES.flatMap((family) => {
     const mine = paths.filter((p) => p.family === family);
     const first = FIRST_METRIC[family];
-    const shared = sharedHops(mine, input.sharing[family]);
+    const shared = sharedHops(family, mine, input.sharing[family]);
     const isShared = input.chosen[family] && shared.length > 1;
     // Without a choice the first place is not ours to fill; the fallbacks behind it are. Behind several that share stands each of
     // them alone, the chosen one too: with an interface that vanishes IPv4 takes the whole route away.
@@ -99,14 +99,18 @@ export function makePlan(input: PlanInput, seen: KernelState): Plan {
   };
 }
 
-/** In the order of the interfaces, as the same set is always to be the same route. */
-function sharedHops(paths: readonly PlanPath[], sharing: readonly PlanShare[]): Nexthop[] {
-  return sharing
+/**
+ * In the order of the interfaces, as the same set is always to be the same route. Empty where the kernel would refuse it: IPv6 does
+ * not share with a link that has no gateway (EINVAL, seen on 6.18), and then the choice goes alone.
+ */
+function sharedHops(family: Family, paths: readonly PlanPath[], sharing: readonly PlanShare[]): Nexthop[] {
+  const hops = sharing
     .flatMap(({ slot, weight }) => {
       const hop = paths.find((p) => p.slot === slot)?.hop;
       return hop === null || hop === undefined ? [] : [weight === 1 ? nexthop(hop) : { ...nexthop(hop), weight }];
     })
     .sort((a, b) => a.ifindex - b.ifindex || (a.gateway ?? '').localeCompare(b.gateway ?? ''));
+  return family === 6 && hops.some((hop) => hop.gateway === null) ? [] : hops;
 }
 
 function nexthop(hop: Hop): Nexthop {

@@ -224,3 +224,11 @@ test('one-armed nothing is remembered, unless this machine hides the LAN', () =>
   const hidden = planOf(ONE_ARMED, { nft: { ...REMEMBERED, masquerade: true } });
   assert.equal(hidden.rules.filter((r) => r.priority >= 828).length, 4);
 });
+
+test('IPv6 does not share with a link that has no gateway: the choice goes alone', () => {
+  const modem = planPath(6, 1, { ifindex: kernel.link('wan0').index, interface: 'wan0', gateway: null });
+  const sharing = { 4: [], 6: [0, 1].map((slot) => ({ slot, weight: 1 })) };
+  const hopsOf = (paths: PlanPath[]) => planOf(paths, { sharing }).defaults[0]?.nexthops.length;
+  assert.equal(hopsOf([path(6, 0, 'eth0'), modem]), 1);
+  assert.equal(hopsOf([path(6, 0, 'eth0'), path(6, 1, 'wan0')]), 2);
+});
