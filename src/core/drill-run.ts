@@ -4,7 +4,7 @@
  * nobody answers are a sign of trouble as good as a lost probe.
  */
 import type { DrillFigures, DrillOutcome } from './drill-report.js';
-import { type DrillPath, type DrillScene, forcedUplink, pathOf, trouble } from './drill-scene.js';
+import { type DrillPath, type DrillScene, forcedUplink, inUse, pathOf, trouble } from './drill-scene.js';
 import type { FlowCount } from './flow.js';
 import type { PathFigures } from './health.js';
 import type { Family } from './model.js';
@@ -14,7 +14,7 @@ export const COUNT_EVERY_MS = 5_000;
 /** So many connections without a single answer, seen twice in a row, are no accident. */
 export const UNANSWERED = 5;
 /** What went by it already is counted first, so that it is not mistaken for the drill's; for no longer than this. */
-const BASELINE_MS = 1_000;
+const BASELINE_MS = 2_000;
 /** Past its end by this much, nobody was there to watch it. */
 const OVERSLEPT_MS = 10_000;
 
@@ -49,6 +49,8 @@ export class DrillRun implements DrillWish {
   readonly dead: readonly string[];
   /** who had the traffic before */
   readonly #homes: ReadonlyMap<Family, string | null>;
+  /** … and who shared it */
+  readonly #carried: readonly DrillPath[];
   readonly #before: ReadonlyMap<Family, PathFigures>;
   #after: ReadonlyMap<Family, PathFigures> | null = null;
   readonly #counts: ReadonlyMap<Family, Counts>;
@@ -72,6 +74,7 @@ export class DrillRun implements DrillWish {
     this.startedMs = span.fromMs;
     this.untilMs = span.untilMs;
     this.#homes = new Map(scene.families.map((f) => [f.family, f.active]));
+    this.#carried = scene.paths.filter((p) => inUse(scene, p.uplink.name, p.family));
     this.#before = this.#figures(scene, span.fromMs);
     this.#ask = ask;
     this.#countMs = span.fromMs + COUNT_EVERY_MS;
@@ -89,6 +92,11 @@ export class DrillRun implements DrillWish {
   /** When it is to be looked at again, at the latest. */
   get nextMs(): number {
     return Math.min(this.untilMs, this.#ready ? this.#countMs : this.startedMs + BASELINE_MS);
+  }
+
+  /** It had traffic before, and will have it again: what is open on it has not been left. */
+  standsInFor(uplink: string, family: Family): boolean {
+    return this.families.includes(family) && this.#carried.some((p) => p.uplink.name === uplink && p.family === family);
   }
 
   /** An answer is overdue: a confirm burst has begun. The traffic does not wait for what it says. */

@@ -69,6 +69,11 @@ export class Drill {
     return this.#run?.ready === true ? this.#run : null;
   }
 
+  /** New connections go elsewhere only for the drill's sake: those that are open on it stay. */
+  standsInFor(uplink: string, family: Family): boolean {
+    return this.#run?.standsInFor(uplink, family) === true;
+  }
+
   get lastDrillWallMs(): number | null {
     return this.#calendar.lastMs;
   }

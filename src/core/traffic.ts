@@ -199,7 +199,10 @@ export class Traffic {
           path,
           remembered: place !== undefined && isWhole(place, planned, this.#config.masquerade),
           works: works(path),
-          inUse: path === chosen || family.sharing.some((s) => s.uplink === path.uplink.name),
+          inUse:
+            path === chosen ||
+            family.sharing.some((s) => s.uplink === path.uplink.name) ||
+            this.#drill.standsInFor(path.uplink.name, path.family),
           // One that is just being asked again may fail with this one: its answer is waited for.
           elsewhere: chosen !== undefined && chosen !== path && works(chosen) && !chosen.doubtful,
         };
