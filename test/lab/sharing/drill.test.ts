@@ -32,6 +32,11 @@ async function drill(gateway: Gateway, words: string, meanwhile: (begun: History
   return { code, said: stdout, begun, report: await gateway.event('the report', final, since) };
 }
 
+/** When the traffic went back. */
+const endOf = ({ begun, report }: Drilled): number => monotonicOf(begun) + Number(report.data.lastedMs);
+
+const lastLine = ({ said }: Drilled): string | undefined => said.trim().split('\n').at(-1);
+
 /** New connections all the time, begun between these two. */
 async function between(many: Connections, fromMs: number, toMs: number): Promise<Pick<ConnectionsReport, 'byUplink' | 'ok'>> {
   const { connections } = await many.report();
@@ -44,7 +49,7 @@ async function between(many: Connections, fromMs: number, toMs: number): Promise
 
 proof(
   'all, and some: it works, it was really used, and nobody lost a packet',
-  three({ top: { connections: { drain: '5s' } } }),
+  three({ top: { connections: { drain: '4s' } } }),
   async (gateway, t) => {
     const { lab } = gateway;
     await gateway.judged();
@@ -52,52 +57,50 @@ proof(
     const before = { call: await startCall(lab), download: await startStream(lab, { bytesPerS: 10_000 }) };
     const many = await startConnections(lab, { count: 20_000, perS: PER_S });
 
-    let during = before;
     let fromMs = Number.NaN;
+
+    const some = await drill(gateway, '--for 5s --traffic some', async () => {
+      await sharedBy(gateway, { fast: 15, backup: 1 });
+      fromMs = monotonicMs();
+    });
+    assert.deepEqual([some.code, some.report.data.outcome], [0, 'works'], some.said);
+    assert.match(some.said, /backup: works \(some of the new traffic for /);
+    await sharedBy(gateway, { fast: 1 });
+    const few = await between(many, fromMs, endOf(some));
+    t.diagnostic(`some: ${few.byUplink.backup} of ${few.ok} new connections went by backup; ${lastLine(some)}`);
+    const percent = percentBy({ ...(await many.report()), ...few }, 'backup');
+    // One of 16 is 6.25 %; chance stays within these bounds but for one time in ten thousand.
+    assert.ok(percent > 3 && percent < 10, `${percent} % by the backup`);
+
+    // All of it, as soon as nothing is left of the first one.
+    await eventually('nothing drains any more', async () => (await gateway.path('backup')).draining === null, 30_000);
+    let during = before;
     const all = await drill(gateway, '--for 5s --traffic all', async () => {
       await sharedBy(gateway, { backup: 1 });
       fromMs = monotonicMs();
       during = { call: await startCall(lab), download: await startStream(lab, { bytesPerS: 10_000 }) };
     });
     assert.deepEqual([all.code, all.report.data.outcome], [0, 'works'], all.said);
-    assert.match(all.said, /backup: works \(all new traffic for 5/);
+    assert.match(all.said, /backup: works \(all new traffic for /);
     await sharedBy(gateway, { fast: 1 });
-    const toMs = monotonicOf(all.begun) + Number(all.report.data.lastedMs);
-    const used = await between(many, fromMs, toMs);
-    t.diagnostic(
-      `all: ${used.byUplink.backup} of ${used.ok} new connections went by backup; ${all.said.trim().split('\n').at(-1)}`,
-    );
-    assert.ok(used.ok > 3 * PER_S, `connections all the time: ${used.ok}`);
+    const used = await between(many, fromMs, endOf(all));
+    t.diagnostic(`all: ${used.byUplink.backup} of ${used.ok} new connections went by backup; ${lastLine(all)}`);
+    assert.ok(used.ok > 2 * PER_S, `connections all the time: ${used.ok}`);
     assert.equal(used.byUplink.backup, used.ok);
-    // What it counted is what went by it: the call, the download, and the short ones.
+    // What it counted is what went by it: the call, the download, and the short ones, of which some were begun in the last moment.
     const counted = Number(all.report.data.connections4);
-    assert.ok(counted >= used.ok && counted < used.ok + PER_S, `${counted} counted, ${used.ok} made`);
-    // Some were begun in the last moment.
-    assert.ok(Number(all.report.data.answered4) >= counted - 30, `${all.report.data.answered4} of ${counted} answered`);
+    assert.ok(counted >= used.ok, `${counted} counted, ${used.ok} made`);
+    assert.ok(Number(all.report.data.answered4) >= counted - PER_S / 4, `${all.report.data.answered4} of ${counted} answered`);
 
     // Those that began on it finish there, those from before never were.
     await eventually('it drains', async () => (await gateway.path('backup')).draining !== null);
     assertUndisturbed(await during.call.stop(), 'backup', 'begun during the drill');
     assertFlowing(await during.download.stop(), 'backup', 'begun during the drill');
-    const after = await between(many, toMs, toMs + 700);
+    const after = await between(many, endOf(all), endOf(all) + 700);
     assert.equal(after.byUplink.fast, after.ok);
-
-    // Some of it, as soon as nothing is left of the first one.
-    await eventually('nothing drains any more', async () => (await gateway.path('backup')).draining === null, 30_000);
-    const some = await drill(gateway, '--for 5s --traffic some', async () => {
-      await sharedBy(gateway, { fast: 15, backup: 1 });
-      fromMs = monotonicMs();
-    });
-    assert.deepEqual([some.code, some.report.data.outcome], [0, 'works'], some.said);
-    await sharedBy(gateway, { fast: 1 });
-    const few = await between(many, fromMs, monotonicOf(some.begun) + Number(some.report.data.lastedMs));
-    t.diagnostic(
-      `some: ${few.byUplink.backup} of ${few.ok} new connections went by backup; ${some.said.trim().split('\n').at(-1)}`,
-    );
-    const percent = percentBy({ ...(await many.report()), ...few }, 'backup');
-    // One of 16 is 6.25 %; chance stays within these bounds but for one time in ten thousand.
-    assert.ok(percent > 3 && percent < 10, `${percent} % by the backup`);
-
+    // The deadline of a drain is shorter than the drill: it is not meant for what the drill only stands in for.
+    const left = (await gateway.events()).filter((one) => one.kind === 'flows' && one.uplink === 'fast');
+    assert.deepEqual(left, []);
     assertUndisturbed(await before.call.stop(), 'fast', 'through both drills');
     assertFlowing(await before.download.stop(), 'fast', 'through both drills');
     await many.stop();
@@ -125,7 +128,7 @@ proof(
       felt = { resumedMs, gapMs, downMs };
     });
     t.diagnostic(
-      `cut during the drill: ${felt.gapMs.toFixed(0)} ms without a way, back ${(felt.resumedMs - felt.downMs).toFixed(0)} ms after it was known; ${cutShort.said.trim().split('\n').at(-1)}`,
+      `cut during the drill: ${felt.gapMs.toFixed(0)} ms without a way, back ${(felt.resumedMs - felt.downMs).toFixed(0)} ms after it was known; ${lastLine(cutShort)}`,
     );
     // As after any failover: a second from the moment it is known.
     assert.ok(felt.resumedMs - felt.downMs < 1_000);

@@ -8,7 +8,9 @@ import { run, toolEnvironment } from '../../../src/lab/run.js';
 import { eventually, type Gateway, proof } from '../proof/gateway.js';
 import { medianOf, sharedBy, three, threeFile, tier, turned } from './stage.js';
 
-const SWITCHES = 9;
+/** Odd, so that it ends where it began. */
+const SWITCHES = 5;
+const ROUNDS = 2;
 /** What the lab itself has put where ours is to stand: remembered, and put back by `cleanup`. */
 const DISPLACED = /^default via (10\.1\.0\.1|fe80::1) dev wan1 proto static/;
 
@@ -50,10 +52,12 @@ function foreignRules(): string[] {
   return [...four, ...among, ...six];
 }
 
-async function add(lab: Lab, lines: readonly string[]): Promise<void> {
+async function change(lab: Lab, verb: 'add' | 'del', lines: readonly string[]): Promise<void> {
   for (const family of ['-4', '-6']) {
-    const mine = lines.filter((line) => line.startsWith(family)).map((line) => `${line.slice(family.length)}\n`);
-    await run(['ip', '-n', lab.ns('gateway'), family, '-batch', '-'], { input: mine.join('') });
+    const mine = lines
+      .filter((line) => line.startsWith(family))
+      .map((line) => line.slice(family.length).replace(' add ', ` ${verb} `));
+    await run(['ip', '-n', lab.ns('gateway'), family, '-batch', '-'], { input: `${mine.join('\n')}\n` });
   }
 }
 
@@ -92,26 +96,18 @@ async function switchTimes(gateway: Gateway): Promise<number[]> {
     if (i > 0) times.push(found.wallMs - askedMs);
   }
   monitor.kill('SIGKILL');
-  await gateway.order('auto');
-  await sharedBy(gateway, { fast: 1 });
   return times;
 }
 
 proof(
   '1,000 routes and 1,000 rules of others: untouched through failover, failback, reload, stop and cleanup; switching as fast as without',
-  { ...three({ families: [4, 6] }), start: false },
+  { ...three({ families: [4, 6] }), start: false, timeout: 150_000 },
   async (gateway, t) => {
     const { lab } = gateway;
-    await gateway.start();
-    await gateway.judged();
-    await sharedBy(gateway, { fast: 1 });
-    const alone = await switchTimes(gateway);
-    await gateway.end('SIGTERM');
-    await gateway.order('cleanup');
-
     const [routes, rules] = [foreignRoutes(), foreignRules()];
     assert.deepEqual([routes.length, rules.length], [1_000, 1_000]);
-    await add(lab, [...routes, ...rules]);
+    const all = [...routes, ...rules];
+    await change(lab, 'add', all);
     const untouched = await gateway.footprint();
     const before = await others(gateway);
     assert.ok(before.length > 2_000);
@@ -127,8 +123,18 @@ proof(
     await gateway.judged();
     await sharedBy(gateway, { fast: 1 });
     await assertUntouched('start');
-    const among = await switchTimes(gateway);
-    await assertUntouched('orders');
+    // In turns, so that a machine that is busy for a while is so for both.
+    const times = { among: [] as number[], alone: [] as number[] };
+    for (let round = 0; round < ROUNDS; round++) {
+      times.among.push(...(await switchTimes(gateway)));
+      await assertUntouched('orders');
+      await change(lab, 'del', all);
+      times.alone.push(...(await switchTimes(gateway)));
+      await change(lab, 'add', all);
+    }
+    await gateway.order('auto');
+    await sharedBy(gateway, { fast: 1 });
+    await assertUntouched('put there again');
 
     const cut = await lab.cut('fast', 'silent');
     for (const family of [4, 6] as const) {
@@ -155,11 +161,11 @@ proof(
     );
     assert.ok(left.join('\n') === untouched.join('\n'), 'cleanup leaves everything as it was found');
 
-    const [without, within] = [medianOf(alone), medianOf(among)];
+    const [without, within] = [medianOf(times.alone), medianOf(times.among)];
     t.diagnostic(
       `from the order to the kernel's route: median ${without.toFixed(1)} ms without, ${within.toFixed(1)} ms with 1,000 routes and 1,000 rules of others`,
     );
     // As fast, but for what a busy machine adds to either.
-    assert.ok(within < 2 * without + 10, `${within} ms against ${without} ms`);
+    assert.ok(within < 2 * without + 25, `${within} ms against ${without} ms`);
   },
 );

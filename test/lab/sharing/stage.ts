@@ -117,7 +117,7 @@ async function untilEach<T>(
 
 /** Nothing of this call was lost, and it never went by another uplink. */
 export function assertUndisturbed({ out, back, sources }: CallReport, uplink: string, when: string): void {
-  assert.deepEqual([out.lost, back.lost], [0, 0], `a call by ${uplink} ${when}: packets lost`);
+  assert.deepEqual([out.lost, back.lost], [0, 0], `a call by ${uplink} ${when}: packets lost, ${JSON.stringify({ out, back })}`);
   assert.deepEqual(
     sources.map((one) => one.uplink),
     [uplink],
@@ -142,6 +142,16 @@ export async function assertAllQuietOn(crowd: Crowd, uplink: string, when: strin
 /** The part of an uplink of all that were answered, 0..100. */
 export function percentBy({ byUplink, ok }: ConnectionsReport, uplink: string): number {
   return (100 * (byUplink[uplink] ?? 0)) / ok;
+}
+
+/** When this call first went by that uplink and was answered. Waits for it. */
+export async function resumedBy(call: Call, uplink: string): Promise<number> {
+  const { atMs } = await eventually(`the call goes by ${uplink}`, async () => {
+    const last = (await call.report()).sources.at(-1);
+    return last?.uplink === uplink && last;
+  });
+  await eventually('and is answered', async () => (await call.report(atMs)).back.received > 0);
+  return atMs;
 }
 
 export function medianOf(values: readonly number[]): number {
