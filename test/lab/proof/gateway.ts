@@ -39,6 +39,8 @@ export interface Setting {
   readonly prepare?: (gateway: Gateway) => Promise<void>;
   /** false: the proof starts it itself */
   readonly start?: boolean;
+  /** the daemon runs before all ordinary programs, as the lab's traffic does: where times are told, a busy machine is no slow program */
+  readonly ahead?: boolean;
   /** of the whole proof, ms; default 90 s */
   readonly timeout?: number;
   /** why it cannot be told here, beyond what every lab needs */
@@ -51,7 +53,7 @@ export function proof(story: string, setting: Setting, tell: (gateway: Gateway, 
     const { topology, links, variant } = setting;
     const lab = await Lab.create(topology, { ...(links && { links }), ...(variant && { variant }) });
     try {
-      const gateway = new Gateway(lab, setting.config);
+      const gateway = new Gateway(lab, setting.config, setting.ahead);
       await explained(t, gateway, async () => {
         await setting.prepare?.(gateway);
         if (setting.start !== false) await gateway.start();
@@ -127,10 +129,13 @@ export class Gateway {
   /** programs that ours finds before those of the machine */
   readonly #binDir: string;
   readonly #logPath: string;
+  /** what the program is started with */
+  readonly #before: readonly string[];
   #daemon: Daemon | null = null;
 
-  constructor(lab: Lab, config: ConfigFile) {
+  constructor(lab: Lab, config: ConfigFile, ahead = false) {
     this.lab = lab;
+    this.#before = ahead ? ['chrt', '--rr', '1'] : [];
     // Among the lab's own files: gone with it, even when this process is killed.
     this.dir = join(filesDir(lab.stateDir, lab.name), 'gateway');
     this.configPath = join(this.dir, 'backroute.yaml');
@@ -153,7 +158,7 @@ export class Gateway {
   /** Starts the daemon; resolves when it serves its socket, which is after it has adopted the routes. */
   async start(): Promise<void> {
     const log = openSync(this.#logPath, 'a');
-    const child = this.lab.spawn('gateway', this.argv('run'), {
+    const child = this.lab.spawn('gateway', [...this.#before, ...this.argv('run')], {
       stdio: ['ignore', log, log],
       env: this.#environment(),
     });
