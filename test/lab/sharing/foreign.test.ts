@@ -92,6 +92,9 @@ async function switchTimes(gateway: Gateway): Promise<number[]> {
       'the kernel tells of it',
       () => seen.slice(before).find((one) => one.gateway === to.gateway4) ?? null,
     );
+    // What follows a switch (the kernel is read again) shall be over before the next one is ordered.
+    let answers = 0;
+    await eventually('the daemon has answered five times', async () => (await gateway.status()) && ++answers === 5);
     // The first one waits for the monitor as well.
     if (i > 0) times.push(found.wallMs - askedMs);
   }

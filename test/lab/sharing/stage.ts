@@ -154,6 +154,7 @@ export async function resumedBy(call: Call, uplink: string): Promise<number> {
   return atMs;
 }
 
+/** The lower one of two in the middle. */
 export function medianOf(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+  return values.toSorted((a, b) => a - b)[(values.length - 1) >> 1] ?? Number.NaN;
 }
