@@ -29,7 +29,7 @@ export function quicker(topology: TopologyName, change: Change = {}): ConfigFile
  * Who is not told waits for a minute and more. That it takes less than a second is held by the proofs of two cards, which measure it;
  * here a machine that has other things to do must not look like a program that does nothing, ms.
  */
-export const PROMPT_MS = 3000;
+export const PROMPT_MS = 10_000;
 
 export interface WaySetting extends Omit<Setting, 'start'> {
   /** lines of the footprint that the story itself changes */
