@@ -64,6 +64,8 @@ export interface FlowCount {
 export interface FlowKeeper {
   /** Never rejects. Calls for the same selector that overlap may be folded, each is answered. */
   end(ask: FlowAsk): Promise<FlowOutcome>;
+  /** Connections may soon have to be ended: what takes time to start is started now. Returns at once. */
+  prepare(): void;
   /** Never rejects. */
   count(ask: FlowCountAsk): Promise<FlowCount>;
   close(): Promise<void>;

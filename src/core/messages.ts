@@ -69,6 +69,8 @@ export type Effect =
   | { readonly type: 'follow'; readonly ask: FollowAsk }
   /** This run is superseded: end it as soon as that leaves nothing half done. Its outcome still comes. */
   | { readonly type: 'cancel-follow'; readonly run: number }
+  /** Connections may soon have to be ended. */
+  | { readonly type: 'prepare-flows' }
   /** End connections; the outcome comes back as `flows-ended`. Asked for after the routes that replace their way are in force. */
   | { readonly type: 'end-flows'; readonly ask: FlowAsk }
   /** The count comes back as `flows-counted`. */

@@ -119,11 +119,11 @@ export interface Located {
 }
 
 /** Bridges and ends of containers' cables: a network of this machine itself, which proves no LAN. */
-const INNER = /^(docker|br-|veth|virbr|vnet|cni|flannel|cali|lxc|lxd|podman|ifb|dummy)/;
+const INNER = /^(docker|br-[0-9a-f]{12}$|veth|virbr|vnet|cni|flannel|cali|lxc|lxd|podman|ifb|dummy)/;
 
 /** Interfaces on which a LAN may be: up, with an address, and no uplink on them. */
 export function lansOf(all: readonly Located[], state: KernelState): string[] {
-  const mayBe = state.links.filter((l) => !l.loopback && l.adminUp && !INNER.test(l.name));
+  const mayBe = state.links.filter((l) => !l.loopback && !l.pointToPoint && l.adminUp && !INNER.test(l.name));
   return mayBe
     .filter((l) => !all.some((p) => p.interface === l.name))
     .filter((l) => state.addresses.some((a) => a.ifindex === l.index && !isLinkLocal(a.address)))

@@ -57,6 +57,8 @@ export class Traffic {
   readonly #metering: Metering;
   readonly #drill: Drill;
   readonly #rogues: Rogues;
+  /** paths whose connections are remembered */
+  #remembered: ReadonlySet<PathKey> = new Set();
 
   constructor(config: Config, saved: SavedState | null, port: TrafficPort) {
     const { agenda, around } = port;
@@ -161,6 +163,8 @@ export class Traffic {
 
   /** An answer is overdue. */
   suspected(path: Path, nowMs: number): void {
+    if (this.#config.connections?.failover === 'end' && this.#remembered.has(path.key))
+      this.#port.emit({ type: 'prepare-flows' });
     this.#drilled(this.#drill.suspected(path.uplink.name, path.family, this.#scene(), nowMs));
   }
 
@@ -208,6 +212,7 @@ export class Traffic {
         };
       });
     });
+    this.#remembered = new Set(sights.flatMap((s) => (s.remembered ? [s.path.key] : [])));
     this.#flows.chosen(sights, nowMs);
     this.#rogues.configure(this.#config.routerAdvertisements === 'ignore' ? null : groundsOf(planned, this.#port.paths()));
   }

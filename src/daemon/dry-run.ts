@@ -192,6 +192,10 @@ export class DryRunFlows implements FlowKeeper {
     return Promise.resolve({ id, entries: 0, resets: 0, sockets: 0, tookMs: 0, problems: [] });
   }
 
+  prepare(): void {
+    // Nothing is ended, and nothing need be ready for it.
+  }
+
   count({ id }: FlowCountAsk): Promise<FlowCount> {
     return Promise.resolve({ id, open: null, replied: null });
   }

@@ -24,7 +24,7 @@ export interface LoopParts {
   readonly engine: LoopEngine;
   readonly kernel: Kernel;
   /** ends and counts connections; beside the loop */
-  readonly flows: Pick<FlowKeeper, 'end' | 'count'>;
+  readonly flows: Pick<FlowKeeper, 'end' | 'count' | 'prepare'>;
   readonly prober: Prober;
   readonly clock: Clock;
   readonly lookup: Lookup;
@@ -237,6 +237,9 @@ export class Loop {
           break;
         case 'notify':
           this.#parts.following.notify(effect.notice);
+          break;
+        case 'prepare-flows':
+          this.#parts.flows.prepare();
           break;
         case 'end-flows':
           this.#beside(this.#parts.flows.end(effect.ask), (outcome) => this.post({ type: 'flows-ended', outcome }));

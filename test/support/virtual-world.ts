@@ -311,6 +311,8 @@ export class VirtualWorld {
       case 'end-flows':
         this.#endFlows(effect.ask);
         return;
+      case 'prepare-flows':
+        return;
       case 'count-flows': {
         const { id, selector } = effect.ask;
         const open = this.openFlows.get(selector.mark) ?? 0;

@@ -1,7 +1,7 @@
 /**
  * Ends and counts open connections beside the loop: 100,000 of them take the kernel a good part of a second, and routing never waits.
- * A thread of its own, because libuv's pool may be full of slow disks and resolvers just when an uplink is lost. It is started by the
- * first ask (40 ms) and ends after a minute of rest (10 MB).
+ * A thread of its own, because libuv's pool may be full of slow disks and resolvers just when an uplink is lost. It is started by a
+ * suspicion or the first ask (40 ms) and ends after a minute of rest (10 MB).
  */
 import { Worker } from 'node:worker_threads';
 import { type KernelNumbers, untrackedMark } from '../../core/config.js';
@@ -62,6 +62,16 @@ export class LinuxFlowKeeper implements FlowKeeper {
     ];
     const nothing: WorkOutcome = { entries: 0, resets: 0, sockets: 0, problems };
     return { id, ...nothing, tookMs };
+  }
+
+  prepare(): void {
+    if (this.#closed || this.#running !== null) return;
+    try {
+      if (this.#worker === null) this.#start();
+    } catch (error) {
+      this.#lose(problemOf(error));
+    }
+    this.#next();
   }
 
   async count({ id, selector }: FlowCountAsk): Promise<FlowCount> {
@@ -152,6 +162,7 @@ export class LinuxFlowKeeper implements FlowKeeper {
     if (worker === null) return;
     // A thread that rests keeps nobody from ending.
     worker.unref();
+    if (this.#rest !== null) clearTimeout(this.#rest);
     this.#rest = setTimeout(() => {
       this.#worker = null;
       void worker.terminate();

@@ -31,7 +31,7 @@ test('an interface is an uplink’s own when nobody else’s way is there and th
 test('with no interface left for the LAN it must be here; containers, idle ports and link-local addresses prove none', () => {
   const bare = machine(null);
   assert.ok(!ownsInterface(fast, [fast, backup], bare.state));
-  for (const inner of ['docker0', 'veth1', 'br-1234']) {
+  for (const inner of ['docker0', 'veth1', 'br-0123456789ab']) {
     const kernel = machine(inner);
     assert.ok(!ownsInterface(fast, [fast, backup], kernel.state), inner);
   }
@@ -41,6 +41,14 @@ test('with no interface left for the LAN it must be here; containers, idle ports
   assert.ok(!ownsInterface(fast, [fast, backup], bare.state), 'every interface has one of these');
   bare.addAddress('eth9', '192.168.9.1/24');
   assert.ok(ownsInterface(fast, [fast, backup], bare.state));
+});
+
+test('a bridge is a LAN like any other; a tunnel (WireGuard, VPN) proves none', () => {
+  assert.ok(ownsInterface(fast, [fast, backup], machine('br-lan').state));
+  const kernel = machine(null);
+  kernel.addLink('wg0', { pointToPoint: true });
+  kernel.addAddress('wg0', '10.9.0.1/24');
+  assert.ok(!ownsInterface(fast, [fast, backup], kernel.state));
 });
 
 test('nobody else can be on a point-to-point link', () => {

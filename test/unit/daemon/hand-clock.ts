@@ -126,6 +126,7 @@ export function bench(answer: (event: Event | null, now: number) => readonly Eff
         done.push(`end 0x${selector.mark.toString(16)}`);
         return Promise.resolve({ id, entries: 0, resets: 0, sockets: 0, tookMs: 0, problems: [] });
       },
+      prepare: () => undefined,
       count: ({ id }) => Promise.resolve({ id, open: 0, replied: 0 }),
     },
     clock,
