@@ -73,7 +73,7 @@ proof(
     assert.ok(percent > 3 && percent < 10, `${percent} % by the backup`);
 
     // All of it, as soon as nothing is left of the first one.
-    await eventually('nothing drains any more', async () => (await gateway.path('backup')).draining === null, 30_000);
+    await gateway.event('what was left of it is ended', (one) => one.kind === 'flows' && one.data.why === 'deadline');
     let during = before;
     const all = await drill(gateway, '--for 5s --traffic all', async () => {
       await sharedBy(gateway, { backup: 1 });

@@ -1,7 +1,10 @@
 /** An uplink that costs money: asked rarely, counted, told, and closed when its month is used up. Needs root. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { HistoryEntry } from '../../../src/core/entry.js';
-import type { UsageView } from '../../../src/core/messages.js';
+import type { SavedState, UsageView } from '../../../src/core/messages.js';
+import { STATE_FILE } from '../../../src/history/state-store.js';
 import { monotonicMs } from '../../../src/lab/clock.js';
 import { startCall } from '../../../src/lab/traffic/call.js';
 import { startConnections } from '../../../src/lab/traffic/connections.js';
@@ -117,7 +120,9 @@ proof('a cap that is reached by real traffic, over a kill -9; probes within thei
   assert.match(warned.text, /of 5 MB used \(\d+ %\)/);
   assert.equal((await usage(gateway, 'fast')).closed, false);
 
-  // Killed, what was counted is not lost, nor is it told again.
+  // Killed, what was counted is not lost, nor is what is on disk told again. The disk takes its time.
+  const onDisk = () => JSON.parse(readFileSync(join(gateway.stateDir, STATE_FILE), 'utf8')) as Partial<SavedState>;
+  await eventually('it is saved', () => onDisk().usage?.fast?.toldPercent === 75);
   const known = await counted(gateway, 'fast');
   await gateway.end('SIGKILL');
   const unseen = await send(gateway, 0.5 * MB);
