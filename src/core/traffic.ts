@@ -208,7 +208,7 @@ export class Traffic {
             family.sharing.some((s) => s.uplink === path.uplink.name) ||
             this.#drill.standsInFor(path.uplink.name, path.family),
           // One that is just being asked again may fail with this one: its answer is waited for.
-          elsewhere: chosen !== undefined && chosen !== path && works(chosen) && !chosen.doubtful,
+          elsewhere: chosen !== undefined && chosen !== path && isProven(chosen) && works(chosen),
         };
       });
     });
@@ -296,6 +296,11 @@ export class Traffic {
       });
     return { policy: connections, numbers: kernel, via, prefixes };
   }
+}
+
+/** There is a verdict on it, and it is not just being asked again. */
+function isProven(path: Path): boolean {
+  return path.verdict.health !== 'unknown' && !path.doubtful;
 }
 
 function groundsOf(planned: readonly PlanPath[], paths: readonly Path[]): UplinkGround[] {
