@@ -2,11 +2,12 @@
  * The rules that must never break, as checks at every instant of a virtual world: after every single operation of ours,
  * and after everything that happens. A breach is thrown with the number of its rule.
  */
+import assert from 'node:assert/strict';
 import { cleanupRequest, planCleanup } from '../../src/core/cleanup.js';
-import { MAX_UPLINKS, OWN_TABLES } from '../../src/core/config.js';
+import { type Config, flowMark, MAX_UPLINKS, OWN_TABLES, tableOf } from '../../src/core/config.js';
 import { sameRoute as sameWay } from '../../src/core/diff.js';
-import type { KernelState, OpResult, RouteState } from '../../src/core/kernel.js';
-import type { HistoryRecord } from '../../src/core/messages.js';
+import type { KernelState, OpResult, RouteState, RuleState } from '../../src/core/kernel.js';
+import type { HistoryRecord, PathView, StatusView } from '../../src/core/messages.js';
 import type { Family } from '../../src/core/model.js';
 import { MAIN_TABLE } from './fake-kernel.js';
 import { type FarSide, USUAL_RTT_MS } from './far-side.js';
@@ -26,6 +27,10 @@ const OUTAGE_MS = 10_000;
 const SETTLING_MS = 3000;
 /** What the kernel refused is tried again after a second. */
 const RETRIED_MS = 2000;
+/** What can be seen is looked at this often. */
+const LOOK_EVERY_MS = 10_000;
+/** Before the first verdicts of a new process. */
+const ADOPTING_MS = 20;
 /** Repairs may be rationed for so long after that was told. */
 const RATIONED_MS = 180_000;
 
@@ -48,6 +53,13 @@ export class RuleWatch {
   #refusedMs = Number.NEGATIVE_INFINITY;
   #recordsSeen = 0;
   #leaksSeen = 0;
+  #endsSeen = 0;
+  #stamp = '';
+  /** as last told: a reload may have forgotten it since */
+  readonly #down = new Set<string>();
+  #lookedMs = Number.NEGATIVE_INFINITY;
+  #config: Config | null = null;
+  #configuredMs = Number.NEGATIVE_INFINITY;
 
   constructor(world: VirtualWorld) {
     this.#world = world;
@@ -92,7 +104,11 @@ export class RuleWatch {
       if (hasDefault(before, family) && !hasDefault(after, family))
         throw new Breach('rule 1', `no IPv${family} default after: ${what}`);
     }
-    for (const route of before.routes) if (!after.routes.includes(route)) this.#mayTake(route, what);
+    for (const route of before.routes) {
+      if (after.routes.includes(route)) continue;
+      this.#mayTake(route, what);
+      this.#mayAdopt(route, after, what);
+    }
     for (const rule of before.rules) {
       if (after.rules.includes(rule) || rule.protocol === this.#world.config.kernel.protocol) continue;
       throw new Breach('rule 2', `a foreign rule fell to: ${what}`);
@@ -113,6 +129,25 @@ export class RuleWatch {
       throw new Breach('rule 2', `${line} was not remembered, it fell to: ${what}`);
   }
 
+  /** A new process that finds uplinks sharing goes on with it until it has its own verdicts, if nothing happened meanwhile. */
+  #mayAdopt(route: RouteState, after: KernelState, what: string): void {
+    const { nowMs, startedMs, config, kernel } = this.#world;
+    if (!isDefaultOfMain(route) || route.nexthops.length < 2 || !this.#isOurs(route)) return;
+    if (nowMs - startedMs > ADOPTING_MS || nowMs - this.#configuredMs < CALM_MS || this.#world.engine === null) return;
+    if (after.routes.some((other) => sameWay(other, route))) return;
+    const members = this.#world.farSides.filter((far) =>
+      route.nexthops.some((hop) => kernel.linkName(hop.ifindex) === far.device && hop.gateway === far.gateways.get(route.family)),
+    );
+    const uplinks = config.uplinks.filter((uplink) => members.some((far) => far.name === uplink.name));
+    // What a drill lets in goes with the process that let it in.
+    const byFile = uplinks.every((uplink) => uplink.tier !== null && uplink.tier === uplinks[0]?.tier);
+    const calm = members.every((far) => nowMs - (this.#troubledMs.get(far.name) ?? Number.NEGATIVE_INFINITY) > CALM_MS);
+    const saved = this.#world.saved;
+    const ordered = saved === null || saved.forced !== null || saved.disabled.length > 0;
+    if (byFile && calm && !ordered && members.length === route.nexthops.length)
+      throw new Breach('sharing', `after a restart the set that stood there fell to: ${what}`);
+  }
+
   #isOurs(route: RouteState): boolean {
     const { protocol, tableBase } = this.#world.config.kernel;
     if (route.table === MAIN_TABLE) return route.destination === 'default' && route.protocol === protocol;
@@ -125,16 +160,26 @@ export class RuleWatch {
     this.#noteTrouble();
     this.#checkRecords();
     this.#checkLeaks();
+    this.#checkEnds();
+    this.#checkView();
+    // Asking the engine costs most of all: it has no other opinion unless something was told or changed.
+    const stamp = `${this.#world.kernel.version} ${this.#world.log.length}`;
+    const asks = stamp !== this.#stamp || [...this.#since.keys()].some((what) => what.startsWith('engine'));
+    this.#stamp = stamp;
+    if (asks) this.#checkFlowRules();
     for (const family of this.#families) {
       this.#checkDefault(family);
       this.#checkPlace(family);
       this.#checkOutage(family);
+      if (asks) this.#checkMembers(family);
     }
   }
 
   #noteTrouble(): void {
     const { kernel, nowMs } = this.#world;
     if (kernel.sabotage !== null) this.#refusedMs = nowMs;
+    if (this.#config !== this.#world.config) this.#configuredMs = nowMs;
+    this.#config = this.#world.config;
     for (const far of this.#world.farSides) {
       const link = kernel.findLink(far.device);
       const calm =
@@ -146,9 +191,125 @@ export class RuleWatch {
         link?.adminUp === true &&
         link.carrier &&
         kernel.sabotage === null &&
+        this.#isKnown(far) &&
         nowMs - this.#world.tamperedMs > TAMPERED_MS;
       if (!calm) this.#troubledMs.set(far.name, nowMs);
     }
+  }
+
+  /** With `gateway: auto` somebody must have said where it is, and its addresses must be there. */
+  #isKnown(far: FarSide): boolean {
+    const { kernel, config, saved } = this.#world;
+    const uplink = config.uplinks.find((one) => one.name === far.name);
+    if (uplink === undefined) return true;
+    const slot = saved?.slots[far.name];
+    const table = slot === undefined ? null : tableOf(config.kernel, slot);
+    const index = kernel.findLink(far.device)?.index;
+    return uplink.gateways.every(({ family, host }) => {
+      if (!kernel.state.addresses.some((a) => a.ifindex === index && a.family === family)) return false;
+      const gateway = far.gateways.get(family);
+      const leads = (route: RouteState): boolean =>
+        route.family === family && route.table === table && route.nexthops.some((hop) => hop.gateway === gateway);
+      return host.kind !== 'auto' || kernel.state.routes.some(leads);
+    });
+  }
+
+  /** Connections are only ended where their uplink fails or was left, and where there is somewhere to go. */
+  #checkEnds(): void {
+    const { endedFlows, config, engine, nowMs } = this.#world;
+    for (; this.#endsSeen < endedFlows.length; this.#endsSeen += 1) {
+      const ask = endedFlows[this.#endsSeen];
+      if (ask === undefined || engine === null) continue;
+      const { family, mark } = ask.selector;
+      const view = engine.view(nowMs);
+      const uplink = view.uplinks.find((one) => flowMark(config.kernel, one.slot) === mark);
+      if (uplink === undefined) throw new Breach('connections', `ended with mark ${mark}, which is nobody's`);
+      const choice = view.families.find((one) => one.family === family);
+      const used = choice?.active === uplink.name || choice?.sharing.some((share) => share.uplink === uplink.name) === true;
+      if (used && this.#works(view, uplink.name, family))
+        throw new Breach('connections', `those of ${uplink.name}/${family} were ended although it works and is in use`);
+      const target = choice?.active ?? null;
+      if (target === null || target === uplink.name || !this.#works(view, target, family))
+        throw new Breach('connections', `those of ${uplink.name}/${family} were ended with nowhere to go (${target})`);
+    }
+  }
+
+  #works({ uplinks }: StatusView, name: string, family: Family): boolean {
+    const uplink = uplinks.find((one) => one.name === name);
+    const path = uplink?.paths.find((one) => one.family === family);
+    return uplink?.admin !== 'disabled' && uplink?.usage?.closed !== true && path !== undefined && path.health !== 'down';
+  }
+
+  /** While an uplink is down nothing is sent into its table for a mark's sake. */
+  #checkFlowRules(): void {
+    const world = this.#world;
+    const { kernel: numbers, uplinks } = world.config;
+    for (const family of this.#families) {
+      const able = world.engine !== null && !world.stalled && !this.#refusing() && this.#mayBeDown();
+      const standing = able
+        ? world.kernel.state.rules.filter((rule) => rule.family === family && isFlowRule(rule, numbers.ruleBase))
+        : [];
+      const view = standing.length > 0 ? (world.engine?.view(world.nowMs) ?? null) : null;
+      for (const { name } of uplinks) {
+        const slot = world.saved?.slots[name] ?? -1;
+        const stands = standing.some((rule) => rule.mark === flowMark(numbers, slot));
+        const down = stands && view?.uplinks.some((u) => u.name === name && u.paths.some((p) => isDown(p, family))) === true;
+        const lastedMs = this.#lasted(`engine: rules ${name}/${family}`, down);
+        if (lastedMs > REPAIR_MS && !this.#rationed())
+          throw new Breach('connections', `rules of ${name}/${family} stand for ${lastedMs} ms although it is down`);
+      }
+    }
+  }
+
+  /** What can be seen of it, and what it keeps, never fails and survives its way through JSON. */
+  #checkView(): void {
+    const { engine, nowMs } = this.#world;
+    if (engine === null || nowMs - this.#lookedMs < LOOK_EVERY_MS) return;
+    this.#lookedMs = nowMs;
+    for (const value of [engine.view(nowMs), engine.saved()]) assert.deepEqual(JSON.parse(JSON.stringify(value)), value);
+  }
+
+  /** Several that share: none of them is down, and none is shut. */
+  #checkMembers(family: Family): void {
+    const world = this.#world;
+    const first = world.kernel.state.routes.find(
+      (route) => route.family === family && isDefaultOfMain(route) && this.#isOurs(route) && route.nexthops.length > 1,
+    );
+    const able = first !== undefined && world.engine !== null && !world.stalled && !this.#refusing() && this.#mayBeDown();
+    const bad = able && first !== undefined ? this.#badMember(first) : null;
+    const lastedMs = this.#lasted(`engine: members ${family}`, bad !== null);
+    if (lastedMs > REPAIR_MS && !this.#rationed())
+      throw new Breach('sharing', `${bad} shares IPv${family} for ${lastedMs} ms although it does not work`);
+  }
+
+  /** Whether it is worth asking the engine: it has told of one that is down, or somebody was shut. */
+  #mayBeDown(): boolean {
+    const { saved, config } = this.#world;
+    const shut = (saved?.disabled.length ?? 0) > 0 || config.uplinks.some((uplink) => uplink.metered?.atCap === 'disable');
+    return shut || this.#down.size > 0;
+  }
+
+  #isMember(route: RouteState, { family, gateway, interface: device }: PathView): boolean {
+    const { kernel } = this.#world;
+    return (
+      route.family === family && route.nexthops.some((hop) => hop.gateway === gateway && kernel.linkName(hop.ifindex) === device)
+    );
+  }
+
+  #badMember(route: RouteState): string | null {
+    const world = this.#world;
+    const view = world.engine?.view(world.nowMs);
+    if (view === undefined) return null;
+    // One that is forced without a way to it leaves the first place as it was. And the one that leads stays until it is known who
+    // can take over: how long that may take is another rule's.
+    const active = view.families.find((one) => one.family === route.family)?.active;
+    const led = view.uplinks.some((u) => u.name === active && u.paths.some((p) => this.#isMember(route, p)));
+    for (const uplink of led ? view.uplinks : []) {
+      const path = uplink.paths.find((one) => one.family === route.family);
+      if (uplink.name === active || path === undefined || !this.#isMember(route, path)) continue;
+      if (!this.#works(view, uplink.name, route.family)) return uplink.name;
+    }
+    return null;
   }
 
   /** Rules 3 and 4: an uplink without any trouble is never called down, whatever this process went through. */
@@ -156,7 +317,11 @@ export class RuleWatch {
     const { log } = this.#world;
     for (; this.#recordsSeen < log.length; this.#recordsSeen += 1) {
       const entry = log[this.#recordsSeen];
-      if (entry?.type === 'record' && entry.record.kind === 'health') this.#checkHealth(entry.record);
+      if (entry?.type !== 'record' || entry.record.kind !== 'health') continue;
+      const { uplink, family, to } = entry.record;
+      if (to === 'down') this.#down.add(`${uplink}/${family}`);
+      else this.#down.delete(`${uplink}/${family}`);
+      this.#checkHealth(entry.record);
     }
   }
 
@@ -201,18 +366,21 @@ export class RuleWatch {
 
   /** What it is all for: nobody sits on a dead uplink while another one has long been without any trouble. */
   #checkOutage(family: Family): void {
-    const way = this.#world.wayOut(family);
-    const avoidable = !way.works && way.to !== 'elsewhere' && this.#hasBetter(family) && !this.#rationed();
+    const dead = this.#world.waysOut(family).find((way) => !way.works && way.to !== 'elsewhere');
+    const avoidable = dead !== undefined && this.#hasBetter(family, dead.to) && !this.#rationed();
     const outageMs = this.#lasted(`outage ${family}`, avoidable);
-    if (outageMs > OUTAGE_MS) throw new Breach('failover', `IPv${family} stays on ${way.to}, dead for ${outageMs} ms`);
+    if (outageMs > OUTAGE_MS) throw new Breach('failover', `IPv${family} stays on ${dead?.to}, dead for ${outageMs} ms`);
   }
 
-  #hasBetter(family: Family): boolean {
+  #hasBetter(family: Family, than: string): boolean {
     const { engine, stalled, nowMs, startedMs, farSides, saved, config } = this.#world;
     if (engine === null || stalled || this.#refusing() || nowMs - startedMs < CALM_MS) return false;
     if (saved === null || saved.forced !== null) return false;
+    const { uplinks } = engine.view(nowMs);
     return farSides.some(
       (far) =>
+        far.name !== than &&
+        uplinks.find((uplink) => uplink.name === far.name)?.usage?.closed !== true &&
         config.uplinks.some((uplink) => uplink.name === far.name) &&
         !saved.disabled.includes(far.name) &&
         far.gateways.has(family) &&
@@ -262,8 +430,16 @@ export class RuleWatch {
     const { kernel } = this.#world;
     const link = kernel.findLink(far.device);
     const addressed = kernel.state.addresses.some((entry) => entry.ifindex === link?.index && entry.family === family);
-    return far.gateways.has(family) && link?.adminUp === true && link.carrier && addressed;
+    return this.#isKnown(far) && far.gateways.has(family) && link?.adminUp === true && link.carrier && addressed;
   }
+}
+
+function isFlowRule({ priority }: RuleState, ruleBase: number): boolean {
+  return priority >= ruleBase + 128 && priority < ruleBase + 256;
+}
+
+function isDown(path: PathView, family: Family): boolean {
+  return path.family === family && path.health === 'down';
 }
 
 function isDefaultOfMain(route: RouteState): boolean {

@@ -127,6 +127,48 @@ const VERBS: Readonly<Record<string, Verb>> = {
     kernel.addLink(device, { index: 90 });
     kernel.addAddress(device, network);
   },
+  /** `replug wan0 10.0.0.2/24 fd00::2/64`: it is there and complete afterwards, whatever happened to it; new links have new numbers */
+  replug: (world, [device], words) => {
+    const { kernel } = world;
+    // It is not away, it only has another name.
+    if (
+      kernel.state.addresses.some(
+        (a) => words.includes(`${a.address}/${a.prefixLength}`) && kernel.linkName(a.ifindex) !== device,
+      )
+    )
+      return;
+    const unused = Math.max(100 + Math.floor(world.elapsedMs), ...kernel.state.links.map((link) => link.index + 1));
+    if (kernel.findLink(device) === undefined) kernel.addLink(device, { index: unused });
+    const { index } = kernel.link(device);
+    kernel.setAdmin(device, true);
+    for (const network of words.slice(2)) {
+      const here = kernel.state.addresses.some((a) => a.ifindex === index && `${a.address}/${a.prefixLength}` === network);
+      if (!here) kernel.addAddress(device, network);
+    }
+  },
+  rename: ({ kernel }, [device, to]) => {
+    if (kernel.findLink(to) === undefined) kernel.renameLink(device, to);
+  },
+  unaddress: ({ kernel }, [device, family]) => kernel.removeAddresses(device, family === '6' ? 6 : 4),
+  /** `with wan0 carrier wan0 off`: only while there is such a link */
+  with: (world, [device], words, configs) => {
+    if (world.kernel.findLink(device) !== undefined) perform(world, words.slice(2), configs);
+  },
+  /** so many bytes more have gone by this interface */
+  bytes: ({ kernel }, [device, count]) => {
+    const { rxBytes = 0, txBytes = 0 } = kernel.link(device).counters ?? {};
+    kernel.setCounters(device, { rxBytes: rxBytes + Number(count), txBytes });
+  },
+  drill: (world, [uplink, traffic, time]) =>
+    world.order({
+      type: 'command',
+      command: {
+        verb: 'drill',
+        uplink: uplink === 'any' ? null : uplink,
+        traffic: traffic === 'some' || traffic === 'all' ? traffic : null,
+        forMs: time === '' ? null : parseTime(time),
+      },
+    }),
   address: ({ kernel }, [device, network]) => kernel.addAddress(device, network),
   sysctl: ({ kernel }, [key, value]) => kernel.setSysctl(key, value),
   ip: (world, _args, words) => foreignRoute(world, words),
@@ -142,10 +184,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
     world.order({
       type: 'uplink-hint',
       hint: {
-        interface: device ?? '',
-        family: 4,
-        source: source ?? 'lease',
-        gateway: gateway === 'none' ? null : (gateway ?? null),
+        interface: device,
+        family: gateway.includes(':') ? 6 : 4,
+        source: source === '' ? 'lease' : source,
+        gateway: gateway === 'none' ? null : gateway,
         prefix: null,
       },
     }),

@@ -109,8 +109,8 @@ export function classic(families: readonly Family[] = [4]): Topology {
   return { kernel, farSides: [fast.far, backup.far], config: config([fast.uplink, backup.uplink]) };
 }
 
-/** One interface per uplink (wan0, wan1, …) beside the LAN. */
-export function separate(names: readonly string[]): Topology {
+/** One interface per uplink (wan0, wan1, …) beside the LAN. IPv6 routers are `fe80::1` on every link, as providers like it. */
+export function separate(names: readonly string[], families: readonly Family[] = [4]): Topology {
   const kernel = new FakeKernel();
   kernel.addLink('lo');
   kernel.addLink('lan');
@@ -122,8 +122,17 @@ export function separate(names: readonly string[]): Topology {
     kernel.addLink(device);
     kernel.addAddress(device, `10.${index}.0.2/24`);
     const via = `10.${index}.0.1`;
-    farSides.push(new FarSide(name, device, new Map<Family, string>([[4, via]])));
-    uplinks.push(uplinkConfig(name, { gateways: [gateway(via)], targets: [icmp(`198.51.100.${index + 1}`)] }));
+    const with6 = families.includes(6);
+    if (with6) kernel.addAddress(device, `fd00:${index + 10}::2/64`);
+    const gateways = new Map<Family, string>([[4, via], ...(with6 ? ([[6, 'fe80::1']] as const) : [])]);
+    farSides.push(new FarSide(name, device, gateways));
+    uplinks.push(
+      uplinkConfig(name, {
+        gateways: [...gateways.values()].map(gateway),
+        interface: with6 ? device : null,
+        targets: [icmp(`198.51.100.${index + 1}`), ...(with6 ? [icmp(`2001:db8:${index + 1}::1`)] : [])],
+      }),
+    );
   }
   return { kernel, farSides, config: config(uplinks) };
 }

@@ -98,6 +98,8 @@ export class VirtualWorld {
   #reading: { readonly ticket: Ticket; readonly atMs: number } | null = null;
   #lastReadMs = Number.NEGATIVE_INFINITY;
   readonly #process: VirtualProcess;
+  /** of a client's packets, as long as the kernel stays as it is: they are asked for at every instant */
+  readonly #hops = new Map<Family, { readonly version: number; readonly hops: ReturnType<FakeKernel['ways']> }>();
   #eventsAtThisInstant = 0;
 
   constructor(topology: Topology, make: MakeEngine, seed: number) {
@@ -243,6 +245,20 @@ export class VirtualWorld {
     const far = this.#farBehind(this.kernel.linkName(verdict.hop.ifindex), verdict.hop.gateway);
     if (far === null) return { to: 'elsewhere', works: false, loss: 0 };
     return { to: far.name, works: far.works() && this.#carries(far), loss: far.loss };
+  }
+
+  /** Each uplink that some of its connections take now; `nowhere` and `elsewhere` as in {@link wayOut}. */
+  waysOut(family: Family): readonly { readonly to: string; readonly works: boolean }[] {
+    const known = this.#hops.get(family);
+    const { version } = this.kernel;
+    const fresh = known?.version === version;
+    const hops = fresh ? known.hops : this.kernel.ways({ destination: FAR_AWAY[family], mark: 0, device: null });
+    if (!fresh) this.#hops.set(family, { version, hops });
+    if (typeof hops === 'string') return [{ to: 'nowhere', works: false }];
+    return hops.map((hop) => {
+      const far = this.#farBehind(this.kernel.linkName(hop.ifindex), hop.gateway);
+      return far === null ? { to: 'elsewhere', works: false } : { to: far.name, works: far.works() && this.#carries(far) };
+    });
   }
 
   #surroundings(): Surroundings {
