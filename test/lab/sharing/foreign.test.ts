@@ -76,11 +76,19 @@ async function switchTimes(gateway: Gateway): Promise<number[]> {
   const monitor = gateway.lab.spawn('gateway', ['ip', '-ts', '-4', 'monitor', 'route'], {
     env: { ...toolEnvironment(), TZ: 'UTC' },
   });
+  let listens = false;
   const seen: { readonly gateway: string; readonly wallMs: number }[] = [];
   if (monitor.stdout === null) throw new Error('no pipe');
   createInterface({ input: monitor.stdout }).on('line', (line) => {
+    listens = true;
     const [, at = '', via = ''] = /^\[(\S+)\] default via (\S+) dev wan\d proto 110 *$/.exec(line) ?? [];
     if (via !== '') seen.push({ gateway: via, wallMs: Date.parse(`${at}Z`) });
+  });
+  // What happens before it listens is not told to it.
+  await eventually('ip monitor listens', async () => {
+    await gateway.ip('route replace 192.0.2.250 dev lan0');
+    await gateway.ip('route del 192.0.2.250 dev lan0');
+    return listens;
   });
   const times: number[] = [];
   for (let i = 0; i <= SWITCHES; i++) {

@@ -135,5 +135,6 @@ export class OutboxBench {
 }
 
 export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  assert.ok(await poll(condition, 10_000), `never seen: ${what}`);
+  // A thousand files are synced to a disk that may be busy.
+  assert.ok(await poll(condition, 60_000), `never seen: ${what}`);
 }
