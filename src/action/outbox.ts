@@ -4,8 +4,8 @@
  * makes it wait. Must not know how a message travels, and reports only: what it says must not become a message again.
  */
 import type { Notice } from '../core/action.js';
-import { formatDuration } from '../core/describe.js';
 import type { ChannelConfig } from '../core/services.js';
+import { formatDuration } from '../core/show/describe.js';
 import { type Entry, Lane, type LaneKeeper, type LaneParts, type OutboxClock } from './outbox-lane.js';
 import { laneProblems, listFound, listLanes, type OutboxEntry, refusedProblems } from './outbox-list.js';
 import type { StoredMessage } from './outbox-shape.js';

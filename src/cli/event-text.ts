@@ -1,6 +1,7 @@
 /** One line per event for people. Pure. */
-import { describeRecord } from '../core/describe.js';
+
 import type { HistoryEntry } from '../core/entry.js';
+import { describeRecord } from '../core/show/describe.js';
 import { clockTime } from './figures.js';
 import type { Colour, Paint } from './paint.js';
 

@@ -2,9 +2,10 @@
  * The parts of the status that only some have: shared, drained and metered uplinks, `via`, drills, strangers on the LAN. Each
  * gives no line where there is nothing to tell. Pure, like status-text.ts.
  */
-import { formatBytes } from '../core/bytes.js';
-import { formatDuration } from '../core/describe.js';
+
 import type { FamilyView, StatusView, UplinkView, UsageView } from '../core/messages.js';
+import { formatBytes } from '../core/show/bytes.js';
+import { formatDuration } from '../core/show/describe.js';
 import { clockTime, dayOf, formatShare } from './figures.js';
 import { type Paint, table } from './paint.js';
 

@@ -2,9 +2,10 @@
  * The status for people: one sentence on what is active, why and since when, then a table, then problems. Pure: the view
  * alone, its own clock included, decides every letter.
  */
-import { formatDuration } from '../core/describe.js';
+
 import type { FamilyView, FollowerView, PathView, StatusView, UplinkView } from '../core/messages.js';
 import { type Family, type Health, type Reason, reasonText } from '../core/model.js';
+import { formatDuration } from '../core/show/describe.js';
 import { clockTime, formatRtt, formatShare } from './figures.js';
 import { type Align, type Colour, type Paint, table } from './paint.js';
 import { drainingLines, drillLines, rogueLines, sharingText, tierCell, usageTable, viaLines } from './status-extras.js';

@@ -1,9 +1,9 @@
 /**
  * What a configuration is worth before it runs: how fast what is detected, what the probes cost, and what had better be
- * otherwise. Pure arithmetic over the schedule of src/core/detector.ts; reads neither files nor the kernel.
+ * otherwise. Pure arithmetic over the schedule of src/core/detect/detector.ts; reads neither files nor the kernel.
  */
 import { type Config, DRILL_SHARE, type MeteredConfig, type TargetConfig, type UplinkConfig } from '../core/config.js';
-import { answerDeadline } from '../core/rtt.js';
+import { answerDeadline } from '../core/detect/rtt.js';
 import { sharesWith } from './between.js';
 import { hostText } from './host.js';
 import { costAt, familiesOf, perMonth, probeBytes, sum } from './probe-cost.js';

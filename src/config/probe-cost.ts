@@ -1,5 +1,5 @@
 /**
- * What probes cost: IP packets of both directions, in 30 days. Pure arithmetic over the schedule of src/core/detector.ts.
+ * What probes cost: IP packets of both directions, in 30 days. Pure arithmetic over the schedule of src/core/detect/detector.ts.
  */
 import type { TargetConfig, UplinkConfig } from '../core/config.js';
 import type { Family } from '../core/model.js';

@@ -3,26 +3,26 @@
  * only place where these meet. Pure: time, randomness and everything that happens come in as arguments. Longer than most
  * files here: what each event sets going stands in one place, so that the order of things can be read.
  */
-import { Aftermath } from './aftermath.js';
+import { Aftermath } from './aftermath/aftermath.js';
 import { Agenda } from './agenda.js';
-import { type ChoiceOrders, FamilyChoice } from './choice.js';
-import { planCleanup } from './cleanup.js';
+import { type ChoiceOrders, FamilyChoice } from './choose/choice.js';
+import { adminOf, type Orders, obey, ordersFor } from './choose/orders.js';
 import { type Config, ownTables } from './config.js';
-import { Keeper } from './keeper.js';
 import type { KernelState, OpResult, SnapshotRequest } from './kernel.js';
 import type { Command, Effect, Event, HistoryRecord, SavedState, StallCause, StatusView, Surroundings } from './messages.js';
 import { type Admin, type Family, reasonText } from './model.js';
-import { Names } from './names.js';
-import { adminOf, type Orders, obey, ordersFor } from './orders.js';
-import type { Path } from './path.js';
-import { PathSet } from './path-set.js';
-import { FIRST_METRIC } from './plan.js';
-import { needsNft, type PlanParts, planInput } from './plan-input.js';
-import { sysctlKeys } from './plan-sysctls.js';
-import { healthRecord, recordOf, stallRecord, targetRecord } from './records.js';
-import { savedState } from './saved-state.js';
-import { Traffic } from './traffic.js';
-import { buildView } from './view.js';
+import { Names } from './paths/names.js';
+import type { Path } from './paths/path.js';
+import { PathSet } from './paths/path-set.js';
+import { planCleanup } from './plan/cleanup.js';
+import { Keeper } from './plan/keeper.js';
+import { FIRST_METRIC } from './plan/plan.js';
+import { needsNft, type PlanParts, planInput } from './plan/plan-input.js';
+import { sysctlKeys } from './plan/plan-sysctls.js';
+import { healthRecord, recordOf, stallRecord, targetRecord } from './show/records.js';
+import { savedState } from './show/saved-state.js';
+import { buildView } from './show/view.js';
+import { Traffic } from './traffic/traffic.js';
 
 /** A timer this late means that the process did not run: what was outstanding proves nothing. */
 const STALL_MS = 250;

@@ -7,10 +7,10 @@ import type { Answer, ApiBackend, HealthView } from '../api/backend.js';
 import { answers, type ControlSocket, openControlSocket, SOCKET_FILE } from '../api/server.js';
 import { PROGRAM_VERSION } from '../api/version.js';
 import type { Config } from '../core/config.js';
-import { describeRecord } from '../core/describe.js';
 import type { OpResult } from '../core/kernel.js';
 import type { StatusView } from '../core/messages.js';
-import { PING_GROUP_RANGE } from '../core/plan-sysctls.js';
+import { PING_GROUP_RANGE } from '../core/plan/plan-sysctls.js';
+import { describeRecord } from '../core/show/describe.js';
 import { serviceManager } from '../kernel/notify.js';
 import { readSysctl } from '../kernel/sysctl.js';
 import {

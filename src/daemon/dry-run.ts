@@ -6,9 +6,9 @@ import type { FollowAsk, FollowOutcome, Notice } from '../core/action.js';
 import type { KernelNumbers } from '../core/config.js';
 import type { FlowAsk, FlowCount, FlowCountAsk, FlowKeeper, FlowOutcome } from '../core/flow.js';
 import type { Kernel, KernelChange, KernelOp, KernelState, OpResult, RouteState, SnapshotRequest } from '../core/kernel.js';
-import { applyOp } from '../core/kernel-model.js';
 import type { Family } from '../core/model.js';
-import { describeOp } from '../core/op-text.js';
+import { applyOp } from '../core/plan/kernel-model.js';
+import { describeOp } from '../core/plan/op-text.js';
 import type { ProbeAsk, Prober } from '../core/probe.js';
 import type { Following } from './services.js';
 

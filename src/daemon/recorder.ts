@@ -2,9 +2,10 @@
  * Where records go: log, text file, journal, followers. Each on its own: one that fails or hangs keeps nothing from the
  * others, and nothing from routing. Must not decide what is worth recording.
  */
-import { describeRecord, plainLine } from '../core/describe.js';
+
 import type { HistoryEntry } from '../core/entry.js';
 import type { HistoryRecord } from '../core/messages.js';
+import { describeRecord, plainLine } from '../core/show/describe.js';
 import { BatchedFile } from '../history/batched-file.js';
 import { localTime } from './local-time.js';
 import type { Log } from './log.js';

@@ -13,8 +13,8 @@ import type {
   RuleState,
   SnapshotRequest,
 } from '../core/kernel.js';
-import { deletedByIpv4 } from '../core/kernel-model.js';
 import type { Family } from '../core/model.js';
+import { deletedByIpv4 } from '../core/plan/kernel-model.js';
 import { KernelError } from './error.js';
 import * as nl from './netlink/constants.js';
 import { decodeNexthop, encodeNexthopDump, expandNexthop } from './netlink/nexthop.js';

@@ -2,9 +2,10 @@
  * How the demo looks: aligned lines for people, colours where they are wanted. Pure: figures in, text out. Knows nothing of how
  * the demo runs.
  */
-import { formatDuration } from '../core/describe.js';
+
 import type { HistoryEntry } from '../core/entry.js';
 import { type Reason, reasonText } from '../core/model.js';
+import { formatDuration } from '../core/show/describe.js';
 import type { MeterStats } from './packet-log.js';
 import { CLIENT4, SERVER4, type Topology } from './topologies.js';
 

@@ -3,8 +3,8 @@
  * {@link enterTestNamespace} with a point-to-point link beside them.
  */
 import type { KernelOp, KernelState, Nexthop, RouteState, RuleState } from '../../src/core/kernel.js';
-import { samePlace } from '../../src/core/kernel-model.js';
 import type { Family } from '../../src/core/model.js';
+import { samePlace } from '../../src/core/plan/kernel-model.js';
 import { KernelError } from '../../src/kernel/error.js';
 import type { RtnlKernel } from '../../src/kernel/kernel.js';
 import { RTM_DELROUTE } from '../../src/kernel/netlink/constants.js';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { KernelOp, KernelState } from '../../src/core/kernel.js';
-import { applyOp } from '../../src/core/kernel-model.js';
+import { applyOp } from '../../src/core/plan/kernel-model.js';
 import { RtnlKernel } from '../../src/kernel/kernel.js';
 import { RequestSession } from '../../src/kernel/netlink/session.js';
 import { Random, seedFromEnvironment } from '../support/random.js';

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { tiersOf } from '../../src/core/selector.js';
+import { tiersOf } from '../../src/core/choose/selector.js';
 import { Random, seedFromEnvironment } from '../support/random.js';
 import { END_S, MENDED_S, type RandomStory, randomStory } from '../support/random-story.js';
 import { Breach, RuleWatch } from '../support/rules.js';

@@ -17,8 +17,8 @@ import type {
   RouteState,
   SnapshotRequest,
 } from '../../src/core/kernel.js';
-import { applyOp, keptHops, samePlace, sameRoute } from '../../src/core/kernel-model.js';
 import type { Family } from '../../src/core/model.js';
+import { applyOp, keptHops, samePlace, sameRoute } from '../../src/core/plan/kernel-model.js';
 import { connectedRoutes, MAIN_TABLE, PROTOCOL_KERNEL } from './fake-connected.js';
 import { type Fib, lookUp, type Packet, type Verdict, waysOf } from './fake-fib.js';
 import { FakeSysctls } from './fake-sysctls.js';

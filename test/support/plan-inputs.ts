@@ -1,7 +1,7 @@
 /** What a plan is made of, with the plainest value for everything a test does not speak of. */
 import type { Family } from '../../src/core/model.js';
-import type { PlanInput } from '../../src/core/plan.js';
-import type { Hop, PlanPath } from '../../src/core/plan-path.js';
+import type { PlanInput } from '../../src/core/plan/plan.js';
+import type { Hop, PlanPath } from '../../src/core/plan/plan-path.js';
 import { NUMBERS } from './topology.js';
 
 export function planPath(family: Family, slot: number, hop: Hop | null, change: Partial<PlanPath> = {}): PlanPath {

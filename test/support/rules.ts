@@ -3,12 +3,12 @@
  * and after everything that happens. A breach is thrown with the number of its rule.
  */
 import assert from 'node:assert/strict';
-import { cleanupRequest, planCleanup } from '../../src/core/cleanup.js';
 import { type Config, flowMark, MAX_UPLINKS, OWN_TABLES, tableOf } from '../../src/core/config.js';
-import { sameRoute as sameWay } from '../../src/core/diff.js';
 import type { KernelState, OpResult, RouteState, RuleState } from '../../src/core/kernel.js';
 import type { HistoryRecord, PathView, StatusView } from '../../src/core/messages.js';
 import type { Family } from '../../src/core/model.js';
+import { cleanupRequest, planCleanup } from '../../src/core/plan/cleanup.js';
+import { sameRoute as sameWay } from '../../src/core/plan/diff.js';
 import { MAIN_TABLE } from './fake-kernel.js';
 import { type FarSide, USUAL_RTT_MS } from './far-side.js';
 import { linkNames, renderOp, renderRoute } from './render-kernel.js';

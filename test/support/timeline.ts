@@ -3,11 +3,11 @@
  * is stands in VERBS. Gives the log of decisions and operations that golden files hold.
  */
 
-import { cleanupRequest, planCleanup } from '../../src/core/cleanup.js';
 import type { Config } from '../../src/core/config.js';
-import { plainLine } from '../../src/core/describe.js';
 import type { KernelOp, RouteState } from '../../src/core/kernel.js';
 import type { Family, LossReason } from '../../src/core/model.js';
+import { cleanupRequest, planCleanup } from '../../src/core/plan/cleanup.js';
+import { plainLine } from '../../src/core/show/describe.js';
 import { USUAL_RTT_MS } from './far-side.js';
 import { linkNames, renderOp } from './render-kernel.js';
 import { foreignDefault } from './topology.js';

@@ -3,8 +3,8 @@
  * Knows no format that it is written in.
  */
 import type { Notice } from '../../core/action.js';
-import { formatDuration } from '../../core/describe.js';
 import { reasonText } from '../../core/model.js';
+import { formatDuration } from '../../core/show/describe.js';
 import { activeText, bodyText, oneLine, subjectLine } from './plain-words.js';
 
 export type FieldValue = string | number | null | readonly Readonly<Record<string, string | number | null>>[];

@@ -3,8 +3,8 @@
  * this. Knows no format of any service.
  */
 import type { Notice, NoticeFigures } from '../../core/action.js';
-import { formatDuration } from '../../core/describe.js';
 import { reasonText } from '../../core/model.js';
+import { formatDuration } from '../../core/show/describe.js';
 
 /** One line, whatever the notice holds: it goes into headers and titles. */
 export function oneLine(text: string): string {

@@ -45,7 +45,7 @@ export interface AutoFact {
   readonly uplink: string;
   readonly family: Family;
   readonly interface: string;
-  /** who names the gateway, as core/auto-gateway.ts says it; null = nobody */
+  /** who names the gateway, as core/paths/auto-gateway.ts says it; null = nobody */
   readonly source: string | null;
   /** a lease file or a hook speaks of this interface and family */
   readonly hinted: boolean;

@@ -5,11 +5,11 @@
 import { join } from 'node:path';
 import { BUILT_IN } from '../../config/defaults.js';
 import { loadConfig } from '../../config/load.js';
-import { cleanupRequest, ofThisBoot, planCleanup } from '../../core/cleanup.js';
 import type { KernelNumbers } from '../../core/config.js';
 import type { Kernel, KernelOp, OpResult } from '../../core/kernel.js';
 import type { SavedState } from '../../core/messages.js';
-import { describeOp } from '../../core/op-text.js';
+import { cleanupRequest, ofThisBoot, planCleanup } from '../../core/plan/cleanup.js';
+import { describeOp } from '../../core/plan/op-text.js';
 import { ensureWritable, LOCK_FILE, loadState, StateStore } from '../../history/state-store.js';
 import { bootId } from '../../kernel/boot.js';
 import { RtnlKernel } from '../../kernel/kernel.js';

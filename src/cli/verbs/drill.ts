@@ -2,9 +2,10 @@
  * `backroute drill`: has the daemon send real traffic by the backup and waits for its reports. What is tried, and when it is
  * given up, the daemon alone decides; ending this command ends nothing there.
  */
-import type { DrillOutcome } from '../../core/drill-report.js';
+
 import type { HistoryEntry } from '../../core/entry.js';
 import type { Command } from '../../core/messages.js';
+import type { DrillOutcome } from '../../core/traffic/drill-report.js';
 import { askDaemon, type DaemonStream, errorText, openStream } from '../client.js';
 import { eventText } from '../event-text.js';
 import { ExitError } from '../exit-error.js';

@@ -1,0 +1,166 @@
+/**
+ * `gateway: auto`: which next hop the system itself knows on an interface. Several may say so (routes of a DHCP client, of the
+ * kernel's router discovery, of networkd; lease files; a point-to-point link itself); the newest word counts, since a client's own
+ * route may be refused unseen while ours stands. Pure look-ups; knows nothing of health.
+ */
+import type { UplinkHint } from '../hint.js';
+import type { KernelState, LinkState, RouteState } from '../kernel.js';
+import type { Family } from '../model.js';
+import { isLinkLocal, sameAddress } from '../net.js';
+import { protocolName } from '../plan/protocols.js';
+import { isConnectedBy, MAIN_TABLE } from './topology.js';
+
+export interface FoundGateway {
+  /** null = none is needed: the link has only one other end */
+  readonly address: string | null;
+  /** who says so, for people */
+  readonly source: string;
+}
+
+interface Claim extends FoundGateway {
+  /** counts words heard: the highest is the newest */
+  readonly heard: number;
+  /** among words heard at the same time: a route in force before a lease, a lease before a route of former times */
+  readonly weight: number;
+}
+
+/** What an RA, a DHCP client or an administrator put in main: in force now. */
+const IN_FORCE = 4;
+const LEASE = 3;
+/** What an earlier run, or this one before a reload, went by. */
+const LAST_KNOWN = 2;
+/** A default that we took the place of. */
+const DISPLACED = 1;
+const LINK_ITSELF = 0;
+const LAST_KEY = 'last known';
+
+export interface GatewaySight {
+  readonly state: KernelState;
+  readonly link: LinkState;
+  /** routes of this protocol are ours and prove nothing */
+  readonly ownProtocol: number;
+  /** foreign defaults that we took the place of */
+  readonly displaced: readonly RouteState[];
+}
+
+export class AutoGateway {
+  readonly #family: Family;
+  readonly #claims = new Map<string, Claim>();
+  /** sources of hints: their claims stand until they say otherwise */
+  readonly #hints = new Set<string>();
+  #heard = 0;
+  #current: FoundGateway | null;
+  /** of an earlier run, until the kernel was looked at */
+  #last: string | null;
+
+  /** @param last as an earlier run knew it; null = it knew none */
+  constructor(family: Family, last: string | null) {
+    this.#family = family;
+    this.#last = last;
+    this.#current = last === null ? null : { address: last, source: 'an earlier run' };
+  }
+
+  get current(): FoundGateway | null {
+    return this.#current;
+  }
+
+  /** What it makes of it shows with the next look. */
+  hear(hint: UplinkHint): void {
+    this.#hints.add(hint.source);
+    this.#heard += 1;
+    if (hint.gateway === null) this.#claims.delete(hint.source);
+    else this.#claim(hint.source, hint.gateway, hint.source, LEASE);
+  }
+
+  /** Looks at a new snapshot. @returns whether the next hop is another one than before */
+  see(sight: GatewaySight): boolean {
+    this.#heard += 1;
+    const present = new Set<string>();
+    for (const { key, address, source, weight } of this.#readKernel(sight)) {
+      if (present.has(key)) continue;
+      present.add(key);
+      this.#claim(key, address, source, weight);
+    }
+    for (const [key, { weight }] of this.#claims) {
+      if (!present.has(key) && !this.#hints.has(key) && weight !== LAST_KNOWN) this.#claims.delete(key);
+    }
+    this.#recall();
+    const before = this.#current;
+    this.#current = this.#choose(sight, before);
+    // Refuted once, it is no claim any more.
+    const known = this.#claims.get(LAST_KEY);
+    if (known !== undefined && !sameGateway(known, this.#current)) this.#claims.delete(LAST_KEY);
+    return !sameGateway(before, this.#current);
+  }
+
+  /** At first sight nothing in the kernel is news: who says what was last known has said so last, and is believed on. */
+  #recall(): void {
+    const last = this.#last;
+    this.#last = null;
+    if (last === null) return;
+    const confirmed = [...this.#claims].filter(([, claim]) => sameHop(claim.address, last));
+    for (const [key, claim] of confirmed) this.#claims.set(key, { ...claim, heard: this.#heard + 1 });
+    // A router's link-local address is good for nothing once the router does not offer itself.
+    if (confirmed.length === 0 && !isLinkLocal(last)) this.#claim(LAST_KEY, last, 'an earlier run', LAST_KNOWN);
+    this.#heard += 1;
+  }
+
+  #claim(key: string, address: string | null, source: string, weight: number): void {
+    const former = this.#claims.get(key);
+    const same = former !== undefined && sameHop(former.address, address);
+    // What was said before stays as old as it is; a word that changes is new.
+    this.#claims.set(key, { address, source, weight, heard: same ? former.heard : this.#heard });
+  }
+
+  #readKernel(sight: GatewaySight): { key: string; address: string | null; source: string; weight: number }[] {
+    const { state, link, ownProtocol, displaced } = sight;
+    const found = (routes: readonly RouteState[], weight: number) =>
+      routes
+        .filter((r) => r.family === this.#family && r.table === MAIN_TABLE && r.destination === 'default' && r.type === 'unicast')
+        .filter((r) => r.protocol !== ownProtocol)
+        .toSorted((a, b) => a.metric - b.metric)
+        .flatMap((r) =>
+          r.nexthops
+            .filter((hop) => hop.ifindex === link.index)
+            .map((hop) => ({
+              key: `route of ${protocolName(r.protocol)}`,
+              address: hop.gateway,
+              source: `route of ${protocolName(r.protocol)}`,
+              weight,
+            })),
+        );
+    const itself = link.pointToPoint && state.addresses.some((a) => a.ifindex === link.index && a.family === this.#family);
+    return [
+      ...found(state.routes, IN_FORCE),
+      // The newest of those that stood in our place stands last.
+      ...found([...displaced].reverse(), DISPLACED),
+      ...(itself ? [{ key: 'link', address: null, source: 'point-to-point link', weight: LINK_ITSELF }] : []),
+    ];
+  }
+
+  #choose({ state, link }: GatewaySight, before: FoundGateway | null): FoundGateway | null {
+    const reachable = (address: string | null): boolean => address === null || isConnectedBy(state, this.#family, address, link);
+    const byNews = [...this.#claims.values()].sort((a, b) => b.heard - a.heard || b.weight - a.weight);
+    const best =
+      byNews.find((claim) => claim.weight !== LINK_ITSELF && reachable(claim.address)) ??
+      byNews.find((c) => reachable(c.address));
+    // However it is spelled: the same router is no other one.
+    const spelled = ({ address, source }: Claim): FoundGateway =>
+      before !== null && sameHop(before.address, address) ? { address: before.address, source } : { address, source };
+    if (best !== undefined) return spelled(best);
+    // Nobody says anything now that the link could reach: what was true is still worth a try while it can. A router that has
+    // taken its advertisement back is gone, though, and its address is reachable on any link.
+    if (before !== null && before.address !== null && !isLinkLocal(before.address) && reachable(before.address)) return before;
+    const [any] = byNews;
+    if (any !== undefined) return spelled(any);
+    return before !== null && before.address !== null && !link.adminUp ? before : null;
+  }
+}
+
+function sameHop(a: string | null, b: string | null): boolean {
+  return a === null || b === null ? a === b : sameAddress(a, b);
+}
+
+function sameGateway(a: FoundGateway | null, b: FoundGateway | null): boolean {
+  return a === null || b === null ? a === b : sameHop(a.address, b.address);
+}
