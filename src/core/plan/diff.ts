@@ -9,7 +9,7 @@ import type { KernelOp, KernelState, Nexthop, RouteState, RuleState } from '../k
 import type { Family } from '../model.js';
 import { sameAddress } from '../net.js';
 import { MAIN_TABLE } from '../paths/topology.js';
-import { sameRule } from './kernel-model.js';
+import { replacedBy, sameRule } from './kernel-model.js';
 import { FIRST_METRIC, type Plan } from './plan.js';
 
 export interface Difference {
@@ -101,7 +101,7 @@ export function mainDefaults(state: KernelState, family: Family): RouteState[] {
 }
 
 /**
- * Makes `wanted` the only route at its metric. The kernel's REPLACE swaps the first route of that metric, whosever it is;
+ * Makes `wanted` the only route at its metric. The kernel's REPLACE swaps one route of that metric, mostly the first, whosever it is;
  * where the wanted route already stands behind a foreign one, REPLACE fails with EEXIST, so the foreign one is deleted.
  */
 function placeDefault(
@@ -114,11 +114,11 @@ function placeDefault(
   const group = standing.filter((r) => r.metric === wanted.metric);
   const exact = group.findIndex((r) => sameRoute(r, wanted));
   if (exact < 0) ops.push({ op: 'route-replace', route: wanted });
+  const swapped = exact < 0 ? replacedBy(group, wanted) : undefined;
   group.forEach((route, i) => {
     if (i === exact) return;
     if (route.protocol !== protocol) displaced.push(route);
-    // The first one is the one that REPLACE has swapped away.
-    if (exact < 0 && i === 0) return;
+    if (route === swapped) return;
     ops.push({ op: 'route-delete', route });
   });
 }

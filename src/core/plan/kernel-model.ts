@@ -200,8 +200,7 @@ function insertIpv6(routes: readonly RouteState[], wanted: RouteState, verb: Rou
   const ours = joinsMultipath(route);
   const sibling = rivals.find((candidate) => joinsMultipath(candidate) === ours);
   if (verb === 'route-replace') {
-    // the whole multipath route goes; only where none is of our kind the first of another kind
-    const victim = sibling ?? rivals[0];
+    const victim = replacedBy(rivals, route);
     return routes.map((candidate) => (candidate === victim ? route : candidate));
   }
   const taken = (hop: Nexthop) => rivals.some((rival) => rival.nexthops.some((other) => sameHop(hop, other)));
@@ -210,6 +209,13 @@ function insertIpv6(routes: readonly RouteState[], wanted: RouteState, verb: Rou
   if (!ours || sibling === undefined) return routes.toSpliced(placeFor(routes, route), 0, route);
   const joined = { ...sibling, nexthops: [...sibling.nexthops, ...route.nexthops] };
   return routes.map((candidate) => (candidate === sibling ? joined : candidate));
+}
+
+/** Which of the routes in its place a REPLACE swaps away; undefined = there is none. */
+export function replacedBy(rivals: readonly RouteState[], route: RouteState): RouteState | undefined {
+  if (route.family === 4) return rivals[0];
+  // the whole multipath route goes; only where none is of its kind the first of another kind
+  return rivals.find((candidate) => joinsMultipath(candidate) === joinsMultipath(route)) ?? rivals[0];
 }
 
 function joinsMultipath(route: RouteState): boolean {

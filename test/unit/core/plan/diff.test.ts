@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { KernelState, RouteState, RuleState } from '../../../../src/core/kernel.js';
+import type { KernelState, Nexthop, RouteState, RuleState } from '../../../../src/core/kernel.js';
 import type { Family } from '../../../../src/core/model.js';
 import { differ, isOwnRule, isOwnTable, sameRoute } from '../../../../src/core/plan/diff.js';
 import { applyOp } from '../../../../src/core/plan/kernel-model.js';
@@ -229,4 +229,60 @@ test('ownership: by protocol in main, by range elsewhere; the range ends after 1
   assert.equal(isOwnRule({ ...first, protocol: 0 }, NUMBERS), false, 'others do so too');
   assert.equal(isOwnRule({ ...first, priority: 1212 }, NUMBERS), false, 'beyond our 512 priorities');
   assert.equal(isOwnRule({ ...rule, table: 0, action: 'unreachable', protocol: NUMBERS.protocol }, NUMBERS), true);
+});
+
+// ---- several next hops -----------------------------------------------------------------------------------------------
+
+const via = (ifindex: number, gateway: string, weight?: number): Nexthop => {
+  const hop = { ifindex, gateway, onlink: false };
+  return weight === undefined ? hop : { ...hop, weight };
+};
+
+test('several next hops are the same in whatever order the kernel lists them; not with other weights, links or routers', () => {
+  for (const [family, a, b] of [
+    [4, '10.0.0.1', '10.1.0.1'],
+    [6, 'fe80::1', 'fe80::1'],
+  ] as const) {
+    const route = (...nexthops: Nexthop[]): RouteState => ({
+      family,
+      table: 254,
+      destination: 'default',
+      type: 'unicast',
+      protocol: 110,
+      metric: 1,
+      tos: 0,
+      scope: 0,
+      prefsrc: null,
+      nexthops,
+      expires: false,
+      rest: '',
+    });
+    const both = route(via(2, a, 3), via(3, b));
+    assert.ok(sameRoute(both, route(via(3, b, 1), via(2, a, 3))), 'and a weight that is not told is 1');
+    assert.ok(!sameRoute(both, route(via(2, a), via(3, b, 3))), 'the weights the other way round');
+    assert.ok(!sameRoute(both, route(via(2, a, 3))));
+    assert.ok(!sameRoute(both, route(via(2, a, 3), via(4, b))));
+    assert.ok(!sameRoute(both, route(via(2, a, 3), { ...via(3, b), gateway: null })));
+  }
+});
+
+test('IPv6 swaps a route of its own kind: the one by router advertisement beside it is deleted, and nothing of the new one', () => {
+  const kernel = bareKernel();
+  const [eth0, wan0] = [kernel.link('eth0').index, kernel.link('wan0').index];
+  const shares = (...gateways: [number, string][]): PlanInput => {
+    const paths = gateways.map(([ifindex, gateway], slot) => planPath(6, slot, { ifindex, interface: 'eth0', gateway }));
+    return planInput({ paths, sharing: { 4: [], 6: paths.map((p) => ({ slot: p.slot, weight: 1 })) } });
+  };
+  kernel.foreign({ op: 'route-append', route: foreignDefault(kernel, 'fe80::253', 'eth0', { protocol: 9, metric: 1 }) });
+  const ours = makePlan(shares([eth0, 'fe80::1'], [wan0, 'fe80::b']), kernel.state).defaults[0];
+  assert.ok(ours !== undefined);
+  kernel.foreign({ op: 'route-append', route: ours });
+  assert.equal(mainDefaults(kernel.state, 6).length, 2);
+  const plan = makePlan(shares([eth0, 'fe80::1'], [eth0, 'fe80::77']), kernel.state);
+  for (const op of differ(kernel.state, plan, NUMBERS).ops) kernel.foreign(op);
+  const first = mainDefaults(kernel.state, 6).filter((r) => r.metric === 1);
+  assert.deepEqual(
+    first.map((r) => [r.protocol, r.nexthops.map((hop) => hop.gateway)]),
+    [[110, ['fe80::1', 'fe80::77']]],
+  );
 });

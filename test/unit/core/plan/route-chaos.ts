@@ -76,7 +76,15 @@ export function randomInput(kernel: FakeKernel, random: Random): PlanInput {
         : planPath(family, slot, hop);
     });
   });
-  return planInput({ paths, chosen: { 4: random.chance(0.85), 6: random.chance(0.85) } });
+  const shares = (family: Family): PlanInput['sharing'][Family] =>
+    random.chance(0.6)
+      ? []
+      : paths.flatMap((p) => (p.family === family ? [{ slot: p.slot, weight: 1 + Math.floor(random.next() * 3) }] : []));
+  return planInput({
+    paths,
+    chosen: { 4: random.chance(0.85), 6: random.chance(0.85) },
+    sharing: { 4: shares(4), 6: shares(6) },
+  });
 }
 
 /** Default routes of main in the kernel's order. */
