@@ -140,7 +140,12 @@ export class RuleWatch {
     );
     const uplinks = config.uplinks.filter((uplink) => members.some((far) => far.name === uplink.name));
     // What a drill lets in goes with the process that let it in.
-    const byFile = uplinks.every((uplink) => uplink.tier !== null && uplink.tier === uplinks[0]?.tier);
+    const weightOf = (far: FarSide | undefined): number | undefined =>
+      uplinks.find((uplink) => uplink.name === far?.name)?.weight;
+    const weighed = route.nexthops.every(
+      (hop) => (hop.weight ?? 1) === weightOf(members.find((far) => kernel.linkName(hop.ifindex) === far.device)),
+    );
+    const byFile = weighed && uplinks.every((uplink) => uplink.tier !== null && uplink.tier === uplinks[0]?.tier);
     const calm = members.every((far) => nowMs - (this.#troubledMs.get(far.name) ?? Number.NEGATIVE_INFINITY) > CALM_MS);
     const saved = this.#world.saved;
     const ordered = saved === null || saved.forced !== null || saved.disabled.length > 0;
