@@ -1,0 +1,77 @@
+/**
+ * From what is remembered of an uplink to hazards: of the silence that has begun, of the good time that has begun, and of
+ * those that any circumstances would bring. Circumstances are the cause, the good time before, and the silence before that.
+ */
+import { GAP_KINDS_S, type Forecast as KindHazards, SILENCE_KINDS_S, stepsWithKinds } from './game.js';
+import { hazards, type Lifetime, nearness, stepEdges, stepOf } from './life-table.js';
+import type { Remembered, SilenceCause } from './memory.js';
+
+export const silenceSteps = stepsWithKinds(stepEdges(0.25, 1.25, 2_000), SILENCE_KINDS_S);
+export const goodSteps = stepsWithKinds(stepEdges(0.5, 1.4, 50_000), GAP_KINDS_S);
+
+/**
+ * Before anything is known a silence that has lasted long is expected to last long (a constant chance to end per step of a
+ * constant ratio: Pareto's law), and so is a good time.
+ */
+const SILENCE_PRIOR = silenceSteps.edgesS.map((_, step) => (step === 0 ? 0.15 : 0.12));
+const GOOD_PRIOR = goodSteps.edgesS.map((_, step) => (step === 0 ? 0.03 : 0.1));
+/** What that expectation counts for, in observations. */
+const PRIOR_WEIGHT = 2;
+/** What the forecast without regard to circumstances counts for beside the one with, in observations. */
+const GENERAL_WEIGHT = 4;
+/** What a silence of another cause counts for. */
+const OTHER_CAUSE = 0.05;
+
+interface Seen extends Lifetime {
+  readonly episode: Remembered;
+}
+
+export class Forecast {
+  readonly #silences: readonly Seen[];
+  readonly #goods: readonly Seen[];
+  readonly #anySilence: readonly number[];
+  readonly #anyGood: readonly number[];
+
+  /** O(episodes + steps). */
+  constructor(remembered: readonly Remembered[]) {
+    this.#silences = remembered.map((episode) => ({
+      episode,
+      step: stepOf(silenceSteps.edgesS, episode.silenceS),
+      ended: episode.ended,
+      weight: episode.weight,
+    }));
+    this.#goods = remembered.flatMap((episode) =>
+      episode.gapS === null
+        ? []
+        : [{ episode, step: stepOf(goodSteps.edgesS, episode.gapS), ended: true, weight: episode.weight }],
+    );
+    this.#anySilence = hazards(this.#silences, SILENCE_PRIOR, PRIOR_WEIGHT);
+    this.#anyGood = hazards(this.#goods, GOOD_PRIOR, PRIOR_WEIGHT);
+  }
+
+  /** Hazards of a silence after so long a good time, and such a silence before it. `cause` null: whatever the cause. */
+  silence(gapS: number | null, formerSilenceS: number | null, cause: SilenceCause | null): readonly number[] {
+    const lives = this.#silences.map(({ episode, step, ended, weight }) => {
+      const alike = nearness(episode.gapS, gapS) * nearness(episode.formerSilenceS, formerSilenceS);
+      return { step, ended, weight: weight * alike * (cause === null || cause === episode.cause ? 1 : OTHER_CAUSE) };
+    });
+    return hazards(lives, this.#anySilence, GENERAL_WEIGHT);
+  }
+
+  /** Hazards of a good time after such a silence, and so long a good time before it. */
+  good(silenceS: number | null, formerGapS: number | null): readonly number[] {
+    const lives = this.#goods.map(({ episode, step, ended, weight }) => {
+      const alike = nearness(episode.formerSilenceS, silenceS) * nearness(episode.formerGapS, formerGapS);
+      return { step, ended, weight: weight * alike };
+    });
+    return hazards(lives, this.#anyGood, GENERAL_WEIGHT);
+  }
+
+  /** O(kinds x episodes). */
+  kinds(): KindHazards {
+    return {
+      silence: GAP_KINDS_S.flatMap((gapS) => SILENCE_KINDS_S.map((silenceS) => this.silence(gapS, silenceS, null))),
+      good: GAP_KINDS_S.flatMap((gapS) => SILENCE_KINDS_S.map((silenceS) => this.good(silenceS, gapS))),
+    };
+  }
+}
