@@ -4,6 +4,7 @@
  * the backup `backup`. All in seconds.
  */
 import { type Bounds, Judgement } from '../../src/core/judgement/judgement.js';
+import { defaultTuning, type Tuning } from '../../src/core/judgement/tuning.js';
 
 export interface Outage {
   readonly startS: number;
@@ -62,9 +63,9 @@ export const fixedRule = (patienceS: number, holdS: number): Rule => ({ began: (
 
 const NO_BOUNDS: Bounds = { minMs: 0, maxMs: 86_400_000 };
 
-export function learnedRule({ switchS, backup }: Costs): Rule {
+export function learnedRule({ switchS, backup }: Costs, tuning: Tuning = defaultTuning): Rule {
   const options = { switchCostMs: 1000 * switchS, backupCost: backup, patience: NO_BOUNDS, hold: NO_BOUNDS };
-  const judgement = new Judgement(options);
+  const judgement = new Judgement(options, null, tuning);
   return {
     began: (atS) => {
       judgement.silenceBegan(1000 * atS, 'upstream');
@@ -101,6 +102,11 @@ export function clairvoyant(outages: readonly Outage[], { switchS, backup }: Cos
 const PATIENCES_S = [0, 0.3, 0.5, 1, 1.5, 2, 3, 5, 7, 10, 15, 30, 60, 120, 1e9];
 const HOLDS_S = [1, 5, 10, 20, 30, 60, 120, 300, 600, 1800];
 
+/** Silence borne and health wanted, s: the fixed rules that are tried in hindsight. */
+export const FIXED_GRID: readonly (readonly [number, number])[] = PATIENCES_S.flatMap((patienceS) =>
+  HOLDS_S.map((holdS) => [patienceS, holdS] as const),
+);
+
 export interface FixedRule {
   readonly patienceS: number;
   readonly holdS: number;
@@ -109,9 +115,11 @@ export interface FixedRule {
 
 /** The fixed rule that would have been cheapest on these outages. */
 export function bestFixed(outages: readonly Outage[], costs: Costs): FixedRule {
-  const rules = PATIENCES_S.flatMap((patienceS) =>
-    HOLDS_S.map((holdS) => ({ patienceS, holdS, cost: play(outages, fixedRule(patienceS, holdS), costs).cost })),
-  );
+  const rules = FIXED_GRID.map(([patienceS, holdS]) => ({
+    patienceS,
+    holdS,
+    cost: play(outages, fixedRule(patienceS, holdS), costs).cost,
+  }));
   return rules.reduce((best, rule) => (rule.cost < best.cost ? rule : best));
 }
 

@@ -5,6 +5,7 @@
 import { GAP_KINDS_S, type Forecast as KindHazards, SILENCE_KINDS_S, stepsWithKinds } from './game.js';
 import { hazards, type Lifetime, nearness, stepEdges, stepOf } from './life-table.js';
 import type { Remembered, SilenceCause } from './memory.js';
+import type { Tuning } from './tuning.js';
 
 export const silenceSteps = stepsWithKinds(stepEdges(0.25, 1.25, 2_000), SILENCE_KINDS_S);
 export const goodSteps = stepsWithKinds(stepEdges(0.5, 1.4, 50_000), GAP_KINDS_S);
@@ -15,10 +16,6 @@ export const goodSteps = stepsWithKinds(stepEdges(0.5, 1.4, 50_000), GAP_KINDS_S
  */
 const SILENCE_PRIOR = silenceSteps.edgesS.map((_, step) => (step === 0 ? 0.15 : 0.12));
 const GOOD_PRIOR = goodSteps.edgesS.map((_, step) => (step === 0 ? 0.03 : 0.1));
-/** What that expectation counts for, in observations. */
-const PRIOR_WEIGHT = 2;
-/** What the forecast without regard to circumstances counts for beside the one with, in observations. */
-const GENERAL_WEIGHT = 4;
 /** What a silence of another cause counts for. */
 const OTHER_CAUSE = 0.05;
 
@@ -31,9 +28,11 @@ export class Forecast {
   readonly #goods: readonly Seen[];
   readonly #anySilence: readonly number[];
   readonly #anyGood: readonly number[];
+  readonly #tuning: Tuning;
 
   /** O(episodes + steps). */
-  constructor(remembered: readonly Remembered[]) {
+  constructor(remembered: readonly Remembered[], tuning: Tuning) {
+    this.#tuning = tuning;
     this.#silences = remembered.map((episode) => ({
       episode,
       step: stepOf(silenceSteps.edgesS, episode.silenceS),
@@ -45,8 +44,8 @@ export class Forecast {
         ? []
         : [{ episode, step: stepOf(goodSteps.edgesS, episode.gapS), ended: true, weight: episode.weight }],
     );
-    this.#anySilence = hazards(this.#silences, SILENCE_PRIOR, PRIOR_WEIGHT);
-    this.#anyGood = hazards(this.#goods, GOOD_PRIOR, PRIOR_WEIGHT);
+    this.#anySilence = hazards(this.#silences, SILENCE_PRIOR, tuning.priorWeight);
+    this.#anyGood = hazards(this.#goods, GOOD_PRIOR, tuning.priorWeight);
   }
 
   /** Hazards of a silence after so long a good time, and such a silence before it. `cause` null: whatever the cause. */
@@ -55,7 +54,7 @@ export class Forecast {
       const alike = nearness(episode.gapS, gapS) * nearness(episode.formerSilenceS, formerSilenceS);
       return { step, ended, weight: weight * alike * (cause === null || cause === episode.cause ? 1 : OTHER_CAUSE) };
     });
-    return hazards(lives, this.#anySilence, GENERAL_WEIGHT);
+    return hazards(lives, this.#anySilence, this.#tuning.generalWeight);
   }
 
   /** Hazards of a good time after such a silence, and so long a good time before it. */
@@ -64,7 +63,7 @@ export class Forecast {
       const alike = nearness(episode.formerSilenceS, silenceS) * nearness(episode.formerGapS, formerGapS);
       return { step, ended, weight: weight * alike };
     });
-    return hazards(lives, this.#anyGood, GENERAL_WEIGHT);
+    return hazards(lives, this.#anyGood, this.#tuning.generalWeight);
   }
 
   /** O(kinds x episodes). */

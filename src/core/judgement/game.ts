@@ -10,8 +10,8 @@
 import type { Costs } from './work-function.js';
 
 /** The circumstances of a silence or a good time, as far as forecasts tell them apart: representative lengths, s. */
-export const GAP_KINDS_S: readonly number[] = [10, 60, 400];
-export const SILENCE_KINDS_S: readonly number[] = [1, 6, 40];
+export const GAP_KINDS_S: readonly number[] = [6, 25, 100, 400];
+export const SILENCE_KINDS_S: readonly number[] = [0.7, 3, 12, 60];
 const KINDS = GAP_KINDS_S.length * SILENCE_KINDS_S.length;
 /** A fixed number: a stop at "near enough" would break the order of values between two switch costs. */
 const ROUNDS = 24;
@@ -108,7 +108,7 @@ export function goodAnswer(steps: Steps, hazardOf: readonly number[], silenceKin
 }
 
 /**
- * Values of all kinds, by value iteration. O(rounds x kinds x steps), about 20,000 additions.
+ * Values of all kinds, by value iteration. O(rounds x kinds x steps), about 60,000 additions.
  * @param severity the mean share that silences take
  */
 export function solve(silence: Steps, good: Steps, forecast: Forecast, severity: number, costs: Costs): Values {

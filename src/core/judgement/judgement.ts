@@ -9,6 +9,7 @@ import { type Ground, holdGround, patienceGround } from './ground.js';
 import { Memory, type SilenceCause } from './memory.js';
 import { type JudgementState, memoryOf, stateOf } from './state.js';
 import { accounted, borne, type Follower, fullTrust, onUplink, settled, type Trust } from './trust.js';
+import { defaultTuning, type Tuning } from './tuning.js';
 import { type Costs, WorkFunction } from './work-function.js';
 
 export interface Bounds {
@@ -34,12 +35,6 @@ export const defaultJudgement: JudgementOptions = {
   hold: { minMs: 0, maxMs: DAY_MS },
 };
 
-/** Until so many silences are known, half of the decision is the rule for unknown links. */
-const HALF_KNOWN = 3;
-/** That rule guards against the worst; on average silences end sooner and links stay good longer than the worst would. */
-const HOPEFUL_PATIENCE = 0.5;
-const HOPEFUL_HOLD = 0.75;
-
 interface Silence {
   readonly beganMs: number;
   readonly gapS: number | null;
@@ -57,6 +52,7 @@ interface Decision {
 
 export class Judgement {
   #options: JudgementOptions;
+  readonly #tuning: Tuning;
   #memory: Memory;
   #trust: Trust;
   readonly #safe: WorkFunction;
@@ -66,9 +62,10 @@ export class Judgement {
   #goodSinceMs: number | null = null;
   #hold: Decision | null = null;
 
-  constructor(options: JudgementOptions, saved: JudgementState | null = null) {
+  constructor(options: JudgementOptions, saved: JudgementState | null = null, tuning: Tuning = defaultTuning) {
     this.#options = options;
-    this.#memory = memoryOf(saved);
+    this.#tuning = tuning;
+    this.#memory = memoryOf(saved, tuning);
     this.#safe = new WorkFunction(saved?.behindS ?? 2 * this.#costs.switchS);
     this.#trust = saved === null ? fullTrust : { excessS: saved.excessS, believed: saved.believed };
   }
@@ -85,7 +82,7 @@ export class Judgement {
   silenceBegan(atMs: number, cause: SilenceCause, severity = 1): void {
     if (this.#silence !== null) return;
     const costs = this.#costs;
-    const gapS = this.#goodSinceMs === null ? null : Math.max(0, atMs - this.#goodSinceMs) / 1000;
+    const gapS = this.#goodSinceMs === null ? null : spanS(this.#goodSinceMs, atMs);
     if (gapS !== null) this.#safe.good(gapS, costs);
     this.#settle(atMs / 1000, costs);
     const formerSilenceS = gapS === null ? null : (this.#memory.episodes.at(-1)?.silenceS ?? null);
@@ -109,20 +106,20 @@ export class Judgement {
     const silence = this.#silence;
     if (silence === null) return;
     this.#silence = null;
-    const lengthMs = Math.max(0, atMs - silence.beganMs);
-    this.#remember(silence, lengthMs, true);
+    const lengthS = spanS(silence.beganMs, atMs);
+    this.#remember(silence, lengthS, true);
     const costs = this.#costs;
-    this.#safe.silent(lengthMs / 1000, silence.severity, costs);
+    this.#safe.silent(lengthS, silence.severity, costs);
     const safeHoldS = within(this.#options.hold, 1000 * this.#safe.holdS(costs)) / 1000;
-    this.#hold = this.#judgeHold(lengthMs / 1000, silence.gapS, safeHoldS, costs);
+    this.#hold = this.#judgeHold(lengthS, silence.gapS, safeHoldS, costs);
     this.#goodSinceMs = atMs;
-    this.#account(silence, lengthMs / 1000, safeHoldS, costs);
+    this.#account(silence, lengthS, safeHoldS, costs);
   }
 
   /** From here on nobody watched: a silence lasted at least so long; a good time is not known to have lasted. */
   interrupted(atMs: number): void {
     const silence = this.#silence;
-    if (silence !== null) this.#remember(silence, Math.max(0, atMs - silence.beganMs), false);
+    if (silence !== null) this.#remember(silence, spanS(silence.beganMs, atMs), false);
     this.#silence = null;
     this.#goodSinceMs = null;
     this.#own = onUplink;
@@ -151,7 +148,7 @@ export class Judgement {
 
   /** Everything learned is forgotten. */
   reset(): void {
-    this.#memory = new Memory();
+    this.#memory = new Memory([], this.#tuning);
     this.#trust = fullTrust;
     this.#safe.behindS = 2 * this.#costs.switchS;
   }
@@ -167,7 +164,7 @@ export class Judgement {
 
   #judgePatience(now: Pick<Silence, 'gapS' | 'formerSilenceS' | 'cause' | 'severity' | 'safePatienceS'>, costs: Costs): Decision {
     const { severity, cause, safePatienceS } = now;
-    const remembered = this.#memory.remembered();
+    const remembered = this.#memory.episodes;
     const bounds = this.#options.patience;
     const decide = (patienceS: number, how: 'learned' | 'safe' | 'not-worse'): Decision => {
       const afterMs = within(bounds, 1000 * patienceS);
@@ -175,28 +172,29 @@ export class Judgement {
     };
     if (severity <= costs.backup) return decide(Number.POSITIVE_INFINITY, 'not-worse');
     if (!this.#trust.believed) return decide(safePatienceS, 'safe');
-    const forecast = new Forecast(remembered);
+    const forecast = new Forecast(remembered, this.#tuning);
     const values = this.#values(forecast, costs);
     const gapKind = kindOf(GAP_KINDS_S, now.gapS ?? GAP_KINDS_S.at(-1) ?? 0);
     const hazardOf = forecast.silence(now.gapS, now.formerSilenceS, cause);
     const { afterS } = silenceAnswer(silenceSteps, hazardOf, gapKind, severity, values, costs);
-    const learnedS = this.#blend(afterS, HOPEFUL_PATIENCE * safePatienceS, 0.1);
+    const learnedS = this.#blend(afterS, this.#tuning.hopefulPatience * safePatienceS, 0.1);
     // A round trip costs two switches: whoever has paid that much for waiting has waited long enough, whatever was forecast.
     return decide(Math.min(learnedS, (2 * costs.switchS) / severity), 'learned');
   }
 
   #judgeHold(silenceS: number, gapS: number | null, safeHoldS: number, costs: Costs): Decision {
-    const remembered = this.#memory.remembered();
+    const remembered = this.#memory.episodes;
     const decide = (holdS: number, how: 'learned' | 'safe'): Decision => {
       const afterMs = within(this.#options.hold, 1000 * holdS);
       return { afterMs, ground: holdGround(remembered, afterMs, how) };
     };
     if (!this.#trust.believed) return decide(safeHoldS, 'safe');
-    const forecast = new Forecast(remembered);
+    const forecast = new Forecast(remembered, this.#tuning);
     const values = this.#values(forecast, costs);
     const hazardOf = forecast.good(silenceS, gapS);
     const { afterS } = goodAnswer(goodSteps, hazardOf, kindOf(SILENCE_KINDS_S, silenceS), values, costs);
-    return decide(this.#blend(afterS, HOPEFUL_HOLD * safeHoldS, 1), 'learned');
+    const learnedS = this.#blend(afterS, this.#tuning.hopefulHold * safeHoldS, 1);
+    return decide(Math.max(learnedS, this.#tuning.leastHold * safeHoldS), 'learned');
   }
 
   #values(forecast: Forecast, costs: Costs) {
@@ -208,13 +206,14 @@ export class Judgement {
 
   /** Between what was learned and what is right for unknown links, on a logarithmic scale. */
   #blend(learnedS: number, unknownS: number, shiftS: number): number {
-    const unknown = HALF_KNOWN / (HALF_KNOWN + this.#memory.episodes.length);
+    const { halfKnown } = this.#tuning;
+    const unknown = halfKnown / (halfKnown + this.#memory.episodes.length);
     return (learnedS + shiftS) ** (1 - unknown) * (unknownS + shiftS) ** unknown - shiftS;
   }
 
-  #remember(silence: Silence, lengthMs: number, ended: boolean): void {
+  #remember(silence: Silence, silenceS: number, ended: boolean): void {
     const { gapS, cause, severity } = silence;
-    this.#memory.add({ gapS, silenceS: lengthMs / 1000, ended, cause, severity });
+    this.#memory.add({ gapS, silenceS, ended, cause, severity });
   }
 
   #settle(nowS: number, costs: Costs): void {
@@ -234,6 +233,11 @@ export class Judgement {
     this.#other = other.follower;
     this.#trust = accounted(this.#trust, own.costS, other.costS, costs);
   }
+}
+
+/** To the millisecond: what is remembered is then short in JSON. A clock that went back has measured nothing. */
+function spanS(fromMs: number, toMs: number): number {
+  return Math.max(0, Math.round(toMs - fromMs)) / 1000;
 }
 
 function within(bounds: Bounds, valueMs: number): number {

@@ -1,9 +1,13 @@
 /** What outlives the process of a judgement, as JSON of a few KB, and back. What does not look right is forgotten, never fatal. */
-import { type Episode, Memory, SILENCE_CAUSES } from './memory.js';
+import { Memory, type Remembered, SILENCE_CAUSES } from './memory.js';
 import type { Trust } from './trust.js';
+import type { Tuning } from './tuning.js';
 
-/** One silence: good time before it (null = unknown), length, both ms; 1 where its end was seen; cause; severity. */
-export type SavedEpisode = readonly [number | null, number, 0 | 1, number, number];
+/**
+ * One silence: good time before it (null = unknown), its length, the silence before that good time, and the good time before
+ * that (null = unknown), all s; 1 where its end was seen; cause; severity; weight.
+ */
+export type SavedEpisode = readonly [number | null, number, number | null, number | null, 0 | 1, number, number, number];
 
 export interface JudgementState {
   readonly version: 1;
@@ -18,26 +22,29 @@ export interface JudgementState {
 
 export function stateOf(memory: Memory, behindS: number, trust: Trust): JudgementState {
   const episodes = memory.episodes.map(
-    ({ gapS, silenceS, ended, cause, severity }): SavedEpisode => [
-      gapS === null ? null : Math.round(1000 * gapS),
-      Math.round(1000 * silenceS),
-      ended ? 1 : 0,
-      SILENCE_CAUSES.indexOf(cause),
-      severity,
+    (episode): SavedEpisode => [
+      episode.gapS,
+      episode.silenceS,
+      episode.formerSilenceS,
+      episode.formerGapS,
+      episode.ended ? 1 : 0,
+      SILENCE_CAUSES.indexOf(episode.cause),
+      episode.severity,
+      episode.weight,
     ],
   );
   return { version: 1, episodes, behindS, excessS: trust.excessS, believed: trust.believed };
 }
 
-export function memoryOf(state: JudgementState | null): Memory {
-  if (state === null) return new Memory();
+export function memoryOf(state: JudgementState | null, tuning: Tuning): Memory {
+  if (state === null) return new Memory([], tuning);
   return new Memory(
-    state.episodes.flatMap(([gapMs, silenceMs, ended, causeIndex, severity]): Episode[] => {
+    state.episodes.flatMap(([gapS, silenceS, formerSilenceS, formerGapS, ended, causeIndex, severity, weight]): Remembered[] => {
       const cause = SILENCE_CAUSES[causeIndex];
       if (cause === undefined) return [];
-      const gapS = gapMs === null ? null : gapMs / 1000;
-      return [{ gapS, silenceS: silenceMs / 1000, ended: ended === 1, cause, severity }];
+      return [{ gapS, silenceS, formerSilenceS, formerGapS, ended: ended === 1, cause, severity, weight }];
     }),
+    tuning,
   );
 }
 
@@ -56,9 +63,14 @@ function isLength(value: unknown): value is number {
 }
 
 function isSavedEpisode(value: unknown): value is SavedEpisode {
-  if (!Array.isArray(value) || value.length !== 5) return false;
-  const [gapMs, silenceMs, ended, cause, severity] = value as unknown[];
-  if ((gapMs !== null && !isLength(gapMs)) || !isLength(silenceMs) || (ended !== 0 && ended !== 1)) return false;
+  if (!Array.isArray(value) || value.length !== 8) return false;
+  const [gapS, silenceS, formerSilenceS, formerGapS, ended, cause, severity, weight] = value as unknown[];
+  if (!isLength(silenceS) || (ended !== 0 && ended !== 1)) return false;
+  if (![gapS, formerSilenceS, formerGapS].every((length) => length === null || isLength(length))) return false;
   if (typeof cause !== 'number' || SILENCE_CAUSES[cause] === undefined) return false;
-  return typeof severity === 'number' && severity > 0 && severity <= 1;
+  return isShare(severity) && isShare(weight);
+}
+
+function isShare(value: unknown): value is number {
+  return typeof value === 'number' && value > 0 && value <= 1;
 }

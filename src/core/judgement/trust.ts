@@ -13,21 +13,25 @@ const FORGIVEN_SWITCHES = 10;
 
 /** One who follows a rule: where he is. Instants in s. */
 export interface Follower {
-  readonly onBackupSinceS: number | null;
+  /** his time on the backup is paid until here; null = he is on the uplink */
+  readonly paidUntilS: number | null;
   readonly returnsAtS: number;
 }
 
-export const onUplink: Follower = { onBackupSinceS: null, returnsAtS: 0 };
+export const onUplink: Follower = { paidUntilS: null, returnsAtS: 0 };
 
 interface Step {
   readonly follower: Follower;
   readonly costS: number;
 }
 
-/** A silence begins: whoever was to be back by now is back. */
+/** A silence begins: time on the backup is paid as it passes, and whoever was to be back by now is back. */
 export function settled(follower: Follower, nowS: number, costs: Costs): Step {
-  if (follower.onBackupSinceS === null || nowS < follower.returnsAtS) return { follower, costS: 0 };
-  return { follower: onUplink, costS: costs.switchS + costs.backup * (follower.returnsAtS - follower.onBackupSinceS) };
+  if (follower.paidUntilS === null) return { follower, costS: 0 };
+  const untilS = Math.min(nowS, follower.returnsAtS);
+  const costS = costs.backup * Math.max(0, untilS - follower.paidUntilS);
+  if (nowS < follower.returnsAtS) return { follower: { ...follower, paidUntilS: nowS }, costS };
+  return { follower: onUplink, costS: costS + costs.switchS };
 }
 
 /** It has ended after `lengthS`. */
@@ -38,10 +42,10 @@ export function borne(
   costs: Costs,
 ): Step {
   const returnsAtS = silence.beganS + silence.lengthS + rule.holdS;
-  if (follower.onBackupSinceS !== null) return { follower: { ...follower, returnsAtS }, costS: 0 };
+  if (follower.paidUntilS !== null) return { follower: { ...follower, returnsAtS }, costS: 0 };
   if (silence.lengthS <= rule.patienceS) return { follower, costS: silence.severity * silence.lengthS };
   return {
-    follower: { onBackupSinceS: silence.beganS + rule.patienceS, returnsAtS },
+    follower: { paidUntilS: silence.beganS + rule.patienceS, returnsAtS },
     costS: silence.severity * rule.patienceS + costs.switchS,
   };
 }
