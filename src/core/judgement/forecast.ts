@@ -16,9 +16,6 @@ export const goodSteps = stepsWithKinds(stepEdges(0.5, 1.4, 50_000), GAP_KINDS_S
  */
 const SILENCE_PRIOR = silenceSteps.edgesS.map((_, step) => (step === 0 ? 0.15 : 0.12));
 const GOOD_PRIOR = goodSteps.edgesS.map((_, step) => (step === 0 ? 0.03 : 0.1));
-/** What a silence of another cause counts for. */
-const OTHER_CAUSE = 0.05;
-
 interface Seen extends Lifetime {
   readonly episode: Remembered;
 }
@@ -48,22 +45,29 @@ export class Forecast {
     this.#anyGood = hazards(this.#goods, GOOD_PRIOR, tuning.priorWeight);
   }
 
-  /** Hazards of a silence after so long a good time, and such a silence before it. `cause` null: whatever the cause. */
+  /**
+   * Hazards of a silence after so long a good time, and such a silence before it. `cause` null: whatever the cause. From the
+   * general to the particular: all silences, those of the cause, those after as long a good time, those with such a silence
+   * before; each corrects what the one before it says by as much as it has seen.
+   */
   silence(gapS: number | null, formerSilenceS: number | null, cause: SilenceCause | null): readonly number[] {
-    const lives = this.#silences.map(({ episode, step, ended, weight }) => {
-      const alike = nearness(episode.gapS, gapS) * nearness(episode.formerSilenceS, formerSilenceS);
-      return { step, ended, weight: weight * alike * (cause === null || cause === episode.cause ? 1 : OTHER_CAUSE) };
-    });
-    return hazards(lives, this.#anySilence, this.#tuning.generalWeight);
+    const { generalWeight } = this.#tuning;
+    const caused = cause === null ? this.#silences : this.#silences.filter((seen) => seen.episode.cause === cause);
+    const any = cause === null ? this.#anySilence : hazards(caused, this.#anySilence, generalWeight);
+    const after = caused.map((seen) => ({ ...seen, weight: seen.weight * nearness(seen.episode.gapS, gapS) }));
+    const both = after.map((seen) => ({ ...seen, weight: seen.weight * nearness(seen.episode.formerSilenceS, formerSilenceS) }));
+    return hazards(both, hazards(after, any, generalWeight), generalWeight);
   }
 
   /** Hazards of a good time after such a silence, and so long a good time before it. */
   good(silenceS: number | null, formerGapS: number | null): readonly number[] {
-    const lives = this.#goods.map(({ episode, step, ended, weight }) => {
-      const alike = nearness(episode.formerSilenceS, silenceS) * nearness(episode.formerGapS, formerGapS);
-      return { step, ended, weight: weight * alike };
-    });
-    return hazards(lives, this.#anyGood, this.#tuning.generalWeight);
+    const { generalWeight } = this.#tuning;
+    const after = this.#goods.map((seen) => ({
+      ...seen,
+      weight: seen.weight * nearness(seen.episode.formerSilenceS, silenceS),
+    }));
+    const both = after.map((seen) => ({ ...seen, weight: seen.weight * nearness(seen.episode.formerGapS, formerGapS) }));
+    return hazards(both, hazards(after, this.#anyGood, generalWeight), generalWeight);
   }
 
   /** O(kinds x episodes). */

@@ -53,10 +53,11 @@ export function hazards(lives: readonly Lifetime[], prior: readonly number[], pr
   });
 }
 
-/** How near two lengths are, in (0, 1]: a bell over their ratio. Where one is not known, half. */
-export function nearness(aS: number | null, bS: number | null): number {
-  if (aS === null || bS === null) return 0.5;
-  const logRatio = Math.log((aS + LOG_SHIFT_S) / (bS + LOG_SHIFT_S));
+/** How near a length is to the one asked for, in (0, 1]: a bell over their ratio. Unknown: half; nothing asked for: 1. */
+export function nearness(lengthS: number | null, askedS: number | null): number {
+  if (askedS === null) return 1;
+  if (lengthS === null) return 0.5;
+  const logRatio = Math.log((lengthS + LOG_SHIFT_S) / (askedS + LOG_SHIFT_S));
   return Math.exp(-(logRatio ** 2) / 2);
 }
 
