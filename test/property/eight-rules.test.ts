@@ -12,7 +12,7 @@ import { makeEngine } from '../support/story.js';
 import { prepare } from '../support/timeline.js';
 import { VirtualWorld } from '../support/virtual-world.js';
 
-const LIVES = Number(process.env.BACKROUTE_LIVES ?? 250);
+const LIVES = Number(process.env.BACKROUTE_LIVES ?? 200);
 
 /** Plays one life; cleans up at a random moment or at its end. @returns what broke, or null */
 function live(seed: number, story: RandomStory, lines: readonly string[]): Error | null {
