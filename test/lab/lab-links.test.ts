@@ -66,10 +66,15 @@ test('each uplink has its own delay, changeable while packets flow', { skip }, a
     await to(lab.uplink('backup').gateway4);
     let sinceMs = monotonicMs();
     await settled(meter, 50, sinceMs);
-    assert.ok(Math.abs(((await meter.stats(sinceMs)).medianRttMs ?? 0) - 50) < 2);
+    // A busy machine adds a few milliseconds; the delays told apart here differ by fifteen.
+    const near = async (rttMs: number): Promise<void> => {
+      const { medianRttMs } = await meter.stats(sinceMs);
+      assert.ok(Math.abs((medianRttMs ?? 0) - rttMs) < 6, `median ${medianRttMs} ms, not ${rttMs}`);
+    };
+    await near(50);
     sinceMs = (await lab.setLink('backup', { delayMs: 5, out: { delayMs: 30 } })).monotonicMs;
     await settled(meter, 50, sinceMs);
-    assert.ok(Math.abs(((await meter.stats(sinceMs)).medianRttMs ?? 0) - 35) < 2);
+    await near(35);
     await assert.rejects(lab.setLink('backup', { loss: 30 }), /loss is a share between 0 and 1/);
   } finally {
     await to(lab.uplink('fast').gateway4);
