@@ -5,7 +5,7 @@
 import { errnoName, KernelError } from '../error.js';
 import * as libc from '../libc.js';
 import * as nl from '../netlink/constants.js';
-import { netlinkAddress, SOL_NETLINK, setReceiveBuffer } from '../netlink/session.js';
+import { openAskingSocket } from '../netlink/session.js';
 import { align4, HEADER_LENGTH, MalformedError, parseStatus } from '../netlink/wire.js';
 
 export const NETLINK_ROUTE = 0;
@@ -14,8 +14,6 @@ export const NETLINK_NETFILTER = 12;
 
 /** of a message's header */
 const FLAGS_AT = 6;
-const NETLINK_CAP_ACK = 10;
-const NETLINK_EXT_ACK = 11;
 /** The kernel fills at most 32 KiB of a dump at a time, however big the reader's buffer (netlink_dump). */
 const RECEIVE_BYTES = 64 * 1024;
 /** Hundreds of acknowledgements wait in it at once. */
@@ -47,23 +45,13 @@ export class NetlinkPort {
   }
 
   #open(): number {
-    if (this.#fd !== null) return this.#fd;
-    const fd = libc.socket(libc.AF_NETLINK, libc.SOCK_RAW | libc.SOCK_CLOEXEC, this.#protocol);
-    try {
-      libc.bind(fd, netlinkAddress());
-      // Connected to the kernel: no other process can put messages into our answers.
-      libc.connect(fd, netlinkAddress());
-      for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK]) libc.setsockoptInt(fd, SOL_NETLINK, option, 1);
-      setReceiveBuffer(fd, RECEIVE_BUFFER_BYTES);
-      const timeout = Buffer.alloc(16);
-      timeout.writeBigInt64LE(BigInt(TIMEOUT_SECONDS), 0);
-      libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_RCVTIMEO, timeout);
-    } catch (error) {
-      libc.close(fd);
-      throw error;
-    }
-    this.#fd = fd;
-    return fd;
+    this.#fd ??= openAskingSocket({
+      protocol: this.#protocol,
+      receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+      timeoutSeconds: TIMEOUT_SECONDS,
+      strictChecks: false,
+    });
+    return this.#fd;
   }
 
   close(): void {

@@ -51,6 +51,33 @@ function setOption(fd: number, option: number): void {
   }
 }
 
+export interface AskingSocketOptions {
+  readonly protocol: number;
+  readonly receiveBufferBytes: number;
+  /** how long a read may wait for the kernel */
+  readonly timeoutSeconds: number;
+  readonly strictChecks: boolean;
+}
+
+/** A socket for requests, connected to the kernel: no other process can put messages into our answers. Throws a KernelError. */
+export function openAskingSocket(options: AskingSocketOptions): number {
+  const fd = libc.socket(libc.AF_NETLINK, libc.SOCK_RAW | libc.SOCK_CLOEXEC, options.protocol);
+  try {
+    libc.bind(fd, netlinkAddress());
+    libc.connect(fd, netlinkAddress());
+    const checks = options.strictChecks ? [NETLINK_GET_STRICT_CHK] : [];
+    for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, ...checks]) setOption(fd, option);
+    setReceiveBuffer(fd, options.receiveBufferBytes);
+    const timeout = Buffer.alloc(16);
+    timeout.writeBigInt64LE(BigInt(options.timeoutSeconds), 0);
+    libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_RCVTIMEO, timeout);
+  } catch (error) {
+    libc.close(fd);
+    throw error;
+  }
+  return fd;
+}
+
 /** Builds a request with the flags and the sequence number that the session gives. */
 export type RequestBuilder = (sequence: number, flags: number) => Buffer;
 
@@ -60,23 +87,13 @@ export class RequestSession {
   readonly #buffer = Buffer.alloc(RECEIVE_BYTES);
 
   #open(): number {
-    if (this.#fd !== null) return this.#fd;
-    const fd = openRouteSocket();
-    try {
-      libc.bind(fd, netlinkAddress());
-      // Connected to the kernel: no other process can put messages into our answers.
-      libc.connect(fd, netlinkAddress());
-      for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) setOption(fd, option);
-      setReceiveBuffer(fd, RECEIVE_BUFFER_BYTES);
-      const timeout = Buffer.alloc(16);
-      timeout.writeBigInt64LE(BigInt(TIMEOUT_SECONDS), 0);
-      libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_RCVTIMEO, timeout);
-    } catch (error) {
-      libc.close(fd);
-      throw error;
-    }
-    this.#fd = fd;
-    return fd;
+    this.#fd ??= openAskingSocket({
+      protocol: NETLINK_ROUTE,
+      receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+      timeoutSeconds: TIMEOUT_SECONDS,
+      strictChecks: true,
+    });
+    return this.#fd;
   }
 
   close(): void {
