@@ -4,6 +4,7 @@
  */
 import { createServer, connect as dial, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import { howEnded } from '../../src/lab/traffic/socket-life.js';
 
 /** `source`: sends without end, hears nothing. `sink`: hears, sends nothing. `echo`: sends back. */
 export type ServerKind = 'source' | 'sink' | 'echo';
@@ -49,6 +50,10 @@ function watch(id: string, socket: Socket): Watched {
   let errno: string | null = null;
   socket.on('error', (error: NodeJS.ErrnoException) => {
     errno = error.code ?? error.message;
+  });
+  socket.on('end', () => {
+    const how = howEnded(socket);
+    if (how !== 'EOF') errno = how;
   });
   socket.on('close', () => {
     state.open = false;
