@@ -55,7 +55,7 @@ export async function watchLoad(
     peakRssMb: memoryMb(pid, 'VmHWM'),
     samples,
     lostSamples,
-    suspicions: events.filter((entry) => entry.kind === 'suspicion').length,
+    suspicions: events.filter((entry) => entry.kind === 'silence').length,
     healthChanges: events.filter((entry) => entry.kind === 'health' || entry.kind === 'switch').length,
   };
 }

@@ -9,7 +9,7 @@ import type { Command } from '../core/messages.js';
 import type { ApiBackend, EventQuery } from './backend.js';
 import { type FollowFormat, followStream } from './follow.js';
 
-const VERBS = ['force', 'disable', 'enable', 'auto', 'drill'] as const;
+const VERBS = ['force', 'disable', 'enable', 'auto', 'drill', 'forget'] as const;
 /** So long a drill may be: shorter tells nothing, longer is no drill. */
 const DRILL_MS = { min: 1_000, max: 3_600_000 };
 const MAX_BODY_BYTES = 16 * 1024;
@@ -132,6 +132,7 @@ function parseCommand(body: unknown, uplinks: readonly string[]): Command {
     if (uplink !== null) throw new RequestError(400, 'auto takes no uplink', null);
     return { verb: 'auto' };
   }
+  if (known === 'forget' && uplink === null) return { verb: 'forget', uplink };
   if (known === 'drill' && uplink === null) return { verb: 'drill', uplink, ...drillOrder(given) };
   if (typeof uplink !== 'string')
     throw new RequestError(400, `${known} needs the name of an uplink`, `there are: ${uplinks.join(', ')}`);

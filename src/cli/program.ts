@@ -106,6 +106,12 @@ export function createProgram(io: Io, environment: NodeJS.ProcessEnv, done: (exi
     const { order } = await import('./verbs/orders.js');
     await order(places(options), 'auto', null, io);
   });
+  verb('forget', 'forget what was learned of the silences of an uplink, as after a change of provider')
+    .argument('[uplink]', 'which one (default: all)')
+    .action(async (uplink: string | undefined, options: PlaceOptions) => {
+      const { order } = await import('./verbs/orders.js');
+      await order(places(options), 'forget', uplink ?? null, io);
+    });
   verb('drill', 'send real traffic by the backup for a moment and tell whether it works')
     .argument('[uplink]', 'which one (default: as configured, else every one that is not in use)')
     .option('--for <duration>', 'for how long, as 30s (default: as configured)', durationOf)

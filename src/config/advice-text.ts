@@ -16,11 +16,17 @@ export function formatAdvice(advice: Advice): string {
 }
 
 function formatUplink(uplink: UplinkAdvice): string {
+  const learned = `learned, ${formatDuration(uplink.patienceAtMostMs)} at most`;
+  const failAfter = uplink.failAfterMs === null ? learned : formatDuration(uplink.failAfterMs);
+  const recoverAfter =
+    uplink.recoverAfterMs === null
+      ? 'as much unbroken health as its recoveries teach'
+      : `${formatDuration(uplink.recoverAfterMs)} of unbroken health`;
   const lines = [
     `${uplink.name} (gateway ${[...new Set(uplink.gateways)].join(' and ')})`,
     `  silence is certain after   ${formatSpan(uplink.detected)}`,
-    `  traffic leaves it after    ${formatSpan(uplink.switched)} (fail-after ${formatDuration(uplink.failAfterMs)}); carrier loss at once`,
-    `  traffic comes back after   ${formatDuration(uplink.recoverAfterMs)} of unbroken health`,
+    `  traffic leaves it after    ${formatSpan(uplink.switched)} (fail-after ${failAfter}); carrier loss at once`,
+    `  traffic comes back after   ${recoverAfter}`,
     `  probes                     ${rate(uplink.probesPerMinute)}, ${formatBytes(uplink.bytesPerMonth)} a month, the gateway's included`,
   ];
   if (uplink.share !== null)

@@ -68,8 +68,11 @@ export interface UplinkAdvice {
   readonly detected: Span;
   /** from the same moment until traffic may leave; fail-after counts from the first unanswered probe */
   readonly switched: Span;
-  readonly failAfterMs: number;
-  readonly recoverAfterMs: number;
+  /** null = learned */
+  readonly failAfterMs: number | null;
+  readonly recoverAfterMs: number | null;
+  /** what a learned patience never exceeds: two switches, or its own bound */
+  readonly patienceAtMostMs: number;
   /** the gateway's included */
   readonly probesPerMinute: number;
   /** at the configured interval, whatever the budget is */
@@ -91,13 +94,14 @@ export interface Advice {
 export function adviseConfig(config: Config): Advice {
   return {
     assumedRttMs: ASSUMED_RTT_MS,
-    uplinks: config.uplinks.map((uplink) => adviseUplink(uplink, config.uplinks)),
+    uplinks: config.uplinks.map((uplink) => adviseUplink(uplink, config)),
     recommendations: [...adviseAll(config.uplinks), ...adviseDrill(config)],
   };
 }
 
-function adviseUplink(uplink: UplinkConfig, all: readonly UplinkConfig[]): UplinkAdvice {
-  const { probe, failAfterMs } = uplink;
+function adviseUplink(uplink: UplinkConfig, { uplinks: all, switchCostMs }: Config): UplinkAdvice {
+  const { probe, failAfterMs, patienceBounds } = uplink;
+  const patienceAtMostMs = Math.max(patienceBounds.minMs, Math.min(patienceBounds.maxMs, 2 * switchCostMs));
   const metered = uplink.metered === null ? null : adviseMetered(uplink, uplink.metered);
   // What its budget allows decides how soon a failure shows; what it would cost is told of the interval in the file.
   const intervalMs = metered?.intervalMs ?? probe.intervalMs;
@@ -116,7 +120,8 @@ function adviseUplink(uplink: UplinkConfig, all: readonly UplinkConfig[]): Uplin
     gateways: uplink.gateways.map(({ host }) => hostText(host)),
     targets,
     detected: span(certainMs),
-    switched: span(Math.max(certainMs, failAfterMs)),
+    switched: span(Math.max(certainMs, failAfterMs ?? patienceAtMostMs)),
+    patienceAtMostMs,
     failAfterMs,
     recoverAfterMs: uplink.recoverAfterMs,
     probesPerMinute,

@@ -7,9 +7,12 @@ import type { Config, DrillConfig, MeteredConfig, UplinkConfig, ViaConfig } from
 export const BUILT_IN = {
   uplink: {
     probe: { intervalMs: 1000, burstCount: 3, burstPaceMs: 10, timeoutMs: 1000, deadlineFloorMs: 40, windowSamples: 60 },
-    failAfterMs: 1000,
-    recoverAfterMs: 30_000,
+    failAfterMs: null,
+    patienceBounds: { minMs: 0, maxMs: 3_600_000 },
+    recoverAfterMs: null,
+    holdBounds: { minMs: 0, maxMs: 86_400_000 },
     holdDown: { factor: 2, maxMs: 600_000, decayMs: 600_000 },
+    backupCost: 0.02,
     degraded: { loss: 0.2, rttMs: null, jitterMs: null, policy: 'yield' },
     quorum: 1,
     tier: null,
@@ -17,6 +20,7 @@ export const BUILT_IN = {
     metered: null,
     prefix: null,
   },
+  switchCostMs: 2_500,
   log: null,
   onStop: 'keep',
   socket: { group: null, mode: 0o660 },
@@ -50,6 +54,9 @@ export const METERED = {
   startsOnDay: 1,
   atCap: 'warn',
 } as const satisfies MeteredConfig;
+
+/** The backup cost of a metered uplink: its bytes cost money as well. */
+export const METERED_BACKUP_COST = 0.05;
 
 /** `drill: {}`; at a time when few would notice. */
 export const DRILL = {

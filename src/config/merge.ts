@@ -58,6 +58,7 @@ export function mergeConfig(file: FileShape, order: Order, report: Report): Conf
   }
   return {
     uplinks,
+    switchCostMs: file['switch-cost'] ?? BUILT_IN.switchCostMs,
     log: file.log ?? BUILT_IN.log,
     onStop: file['on-stop'] ?? BUILT_IN.onStop,
     socket,

@@ -7,7 +7,7 @@ import { type GatewayRef, MAX_UPLINKS, RULE_PRIORITIES } from '../core/config.js
 import { BUILT_IN } from './defaults.js';
 import { follow, hooks, mailRelay, resolver } from './follow-schema.js';
 import { interfaceComplaint, readHost } from './host.js';
-import { leaf, list, mapping, named, offOr, optional } from './leaf.js';
+import { leaf, list, mapping, named, offOr, optional, textOr, type ValueSchema } from './leaf.js';
 import { notify } from './notify-schema.js';
 import { MAIN_PRIORITY } from './numbers.js';
 import { target } from './target.js';
@@ -134,6 +134,27 @@ const degraded = offOr(
   'When an uplink that answers is called degraded; off = never.',
 );
 
+/** A duration that is given, or learned: freely, or between bounds. */
+export type LearnedShape = 'auto' | number | { readonly min?: number | undefined; readonly max?: number | undefined };
+
+function learned(description: string, bounds: Bounds): ValueSchema<LearnedShape> {
+  const given = duration(bounds);
+  const read: Reader<'auto' | number> = (text) => {
+    if (text === 'auto') return good('auto');
+    const result = given(text);
+    return result.ok ? result : { ...result, allowed: result.allowed === null ? 'auto' : `${result.allowed}, or auto` };
+  };
+  const text = leaf(read, { anyOf: [{ const: 'auto' }, { type: 'string', pattern: DURATION_PATTERN }] });
+  const between = mapping(
+    optional({ min: time('Never less than this.', bounds), max: time('Never more than this.', bounds) }),
+    'Learned, within bounds.',
+  );
+  return textOr<'auto' | number, { min?: number | undefined; max?: number | undefined }>(text, between, {
+    description: `${description} From ${formatDuration(bounds.min)} to ${formatDuration(bounds.max)}; auto, or {min: …, max: …}: learned.`,
+    default: 'auto',
+  });
+}
+
 /** What may stand in an uplink and, to serve them all, under defaults. */
 const shared = optional({
   targets: list(
@@ -141,16 +162,22 @@ const shared = optional({
     'What is asked through the uplink to know that it works: addresses or names beyond the gateway. Left out: the gateway itself.',
   ),
   probe,
-  'fail-after': time(
+  'fail-after': learned(
     'How long a silence is borne before failing over, from the first unanswered probe; 0s = as soon as the burst is sure.',
     { min: 0, max: 3_600_000, why: 'A longer silence is an outage.' },
-    uplink.failAfterMs,
   ),
-  'recover-after': time(
-    'How long a recovered uplink must stay good before failback.',
-    { min: 0, max: 86_400_000, why: 'Force or disable an uplink that shall wait for longer.' },
-    uplink.recoverAfterMs,
-  ),
+  'recover-after': learned('How long a recovered uplink must stay good before failback.', {
+    min: 0,
+    max: 86_400_000,
+    why: 'Force or disable an uplink that shall wait for longer.',
+  }),
+  'backup-cost': leaf(decimal({ min: 0, max: 0.99, why: 'With 1 a second on it would be as bad as a second of outage.' }), {
+    type: 'number',
+    minimum: 0,
+    maximum: 0.99,
+    description: 'A second on it while a more preferred uplink works hurts like so many seconds of outage; 0.05 where metered.',
+    default: uplink.backupCost,
+  }),
   'hold-down': holdDown,
   degraded,
   quorum: count(
@@ -243,6 +270,11 @@ export const fileSchema = mapping(
     uplinks,
     ...optional({
       defaults: mapping(shared, 'Serves every uplink that does not say otherwise.'),
+      'switch-cost': time(
+        'One switch hurts like so much outage: behind NAT it breaks every open connection.',
+        { min: 100, max: 600_000, why: 'Give fail-after and recover-after where nothing shall be weighed.' },
+        BUILT_IN.switchCostMs,
+      ),
       log: file('Text file that gets one plain line for each change of state.', '/var/log/backroute/changes.log'),
       'on-stop': word(
         'keep: routes stay as they are when the program stops; restore: those from before come back.',

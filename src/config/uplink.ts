@@ -2,10 +2,18 @@
  * One uplink's configuration: its own word, else that of defaults, else the built-in one; and what can be wrong between
  * its keys. Knows neither YAML's nor zod's ways.
  */
-import type { DegradedConfig, GatewayConfig, Hysteresis, ProbeConfig, TargetConfig, UplinkConfig } from '../core/config.js';
+import type {
+  DegradedConfig,
+  GatewayConfig,
+  Hysteresis,
+  LearnedBounds,
+  ProbeConfig,
+  TargetConfig,
+  UplinkConfig,
+} from '../core/config.js';
 import type { Family } from '../core/model.js';
 import { isLinkLocal } from '../core/net.js';
-import { BUILT_IN, CLEAR_SHARE } from './defaults.js';
+import { BUILT_IN, CLEAR_SHARE, METERED_BACKUP_COST } from './defaults.js';
 import { hostText } from './host.js';
 import { complaint, type Path, type Report } from './problem.js';
 import type { GatewayShape, SharedShape, UplinkShape } from './schema.js';
@@ -33,7 +41,8 @@ export class UplinkMerger {
     const zones = this.#zones();
     const gateways = this.#gateways();
     const targets = this.#targets(zones, gateways);
-    const recoverAfterMs = own['recover-after'] ?? defaults['recover-after'] ?? BUILT_IN.uplink.recoverAfterMs;
+    const patience = this.#learned('fail-after', BUILT_IN.uplink.patienceBounds);
+    const hold = this.#learned('recover-after', BUILT_IN.uplink.holdBounds);
     const quorum = own.quorum ?? defaults.quorum ?? BUILT_IN.uplink.quorum;
     const metered = mergeMetered(own.metered, ['uplinks', this.name, 'metered'], this.report);
     if (metered !== null && own.weight !== undefined) {
@@ -58,9 +67,13 @@ export class UplinkMerger {
       interface: own.interface ?? zones ?? null,
       targets,
       probe: this.#probe(),
-      failAfterMs: own['fail-after'] ?? defaults['fail-after'] ?? BUILT_IN.uplink.failAfterMs,
-      recoverAfterMs,
-      holdDown: this.#holdDown(recoverAfterMs),
+      failAfterMs: patience.givenMs,
+      patienceBounds: patience.bounds,
+      recoverAfterMs: hold.givenMs,
+      holdBounds: hold.bounds,
+      holdDown: this.#holdDown(hold.givenMs ?? 0),
+      backupCost:
+        own['backup-cost'] ?? defaults['backup-cost'] ?? (metered === null ? BUILT_IN.uplink.backupCost : METERED_BACKUP_COST),
       degraded: this.#degraded(),
       quorum,
       tier: own.tier ?? BUILT_IN.uplink.tier,
@@ -207,6 +220,23 @@ export class UplinkMerger {
       deadlineFloorMs: Math.min(deadlineFloorMs, timeoutMs),
       windowSamples: own.window ?? defaults.window ?? builtIn.windowSamples,
     };
+  }
+
+  #learned(
+    key: 'fail-after' | 'recover-after',
+    builtIn: LearnedBounds,
+  ): { readonly givenMs: number | null; readonly bounds: LearnedBounds } {
+    const said = this.own[key] ?? this.defaults[key] ?? 'auto';
+    if (typeof said === 'number') return { givenMs: said, bounds: builtIn };
+    const { min = builtIn.minMs, max = builtIn.maxMs } = said === 'auto' ? {} : said;
+    if (min > max) {
+      this.report(
+        this.#at(key, 'min'),
+        formatDuration(min),
+        complaint(`more than max, ${formatDuration(max)}`, `at most ${formatDuration(max)} is allowed`),
+      );
+    }
+    return { givenMs: null, bounds: { minMs: min, maxMs: Math.max(min, max) } };
   }
 
   #holdDown(recoverAfterMs: number): UplinkConfig['holdDown'] {

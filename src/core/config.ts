@@ -60,6 +60,12 @@ export interface DegradedConfig {
   readonly policy: 'yield' | 'keep';
 }
 
+/** What is learned stays between these. */
+export interface LearnedBounds {
+  readonly minMs: number;
+  readonly maxMs: number;
+}
+
 export interface HoldDownConfig {
   /** each repeated failure multiplies recover-after by this */
   readonly factor: number;
@@ -98,11 +104,18 @@ export interface UplinkConfig {
   /** empty: the gateway itself is watched */
   readonly targets: readonly TargetConfig[];
   readonly probe: ProbeConfig;
-  /** how long a silence is borne before failing over; 0 = as soon as the burst is sure */
-  readonly failAfterMs: number;
-  /** how long a recovered uplink must stay good before failback */
-  readonly recoverAfterMs: number;
+  /** how long a silence is borne before failing over; 0 = as soon as the burst is sure; null = learned from its own silences */
+  readonly failAfterMs: number | null;
+  /** of a learned patience */
+  readonly patienceBounds: LearnedBounds;
+  /** how long a recovered uplink must stay good before failback; null = learned from its own recoveries */
+  readonly recoverAfterMs: number | null;
+  /** of a learned hold-down */
+  readonly holdBounds: LearnedBounds;
+  /** for a `recoverAfterMs` that is given */
   readonly holdDown: HoldDownConfig;
+  /** a second on it while a more preferred uplink works hurts like so much outage, in [0, 1) */
+  readonly backupCost: number;
   readonly degraded: DegradedConfig;
   /** number of targets that must be alive for the uplink to be up; 1 = only all-silent takes it down */
   readonly quorum: number;
@@ -174,6 +187,8 @@ export interface KernelNumbers {
 export interface Config {
   /** order = preference */
   readonly uplinks: readonly UplinkConfig[];
+  /** one switch hurts like so much outage: the one human knob of what is learned */
+  readonly switchCostMs: number;
   /** path of the plain text log, or null */
   readonly log: string | null;
   readonly onStop: 'keep' | 'restore';

@@ -19,7 +19,7 @@ import { Keeper } from './plan/keeper.js';
 import { FIRST_METRIC } from './plan/plan.js';
 import { needsNft, type PlanParts, planInput } from './plan/plan-input.js';
 import { sysctlKeys } from './plan/plan-sysctls.js';
-import { healthRecord, recordOf, stallRecord, targetRecord } from './show/records.js';
+import { healthRecord, recordOf, silenceRecord, stallRecord, targetRecord } from './show/records.js';
 import { savedState } from './show/saved-state.js';
 import { buildView } from './show/view.js';
 import { Traffic } from './traffic/traffic.js';
@@ -32,6 +32,8 @@ const SLOW_READ_MS = 30_000;
 const REFUSED_MS = 5_000;
 /** Loss and latency are looked at this often. */
 const FIGURES_EVERY_MS = 1_000;
+/** What was learned is kept on disk so late at most: a link that blips must not wear out an SD card. */
+const KEEP_LEARNED_MS = 60_000;
 /** A target is told dead when it was silent for this long and for five intervals while its uplink lived. */
 const DEAD_TARGET_MS = 5_000;
 
@@ -58,6 +60,7 @@ export class Engine {
   /** whether probes may leave is to be looked at anew */
   #steer = false;
   #save = false;
+  #keepsLearned = false;
   #stopped = false;
   /** the process did not run, and the kernel has not been read since */
   #blind = false;
@@ -85,6 +88,7 @@ export class Engine {
       assess: (path, now) => this.#assess(path, now),
       suspected: (path, now) => this.#lookAtAlternatives(path, now),
       gatewayFound: (path) => this.#gatewayFound(path),
+      mayCarry: (path) => this.#adminOf(path.uplink.name) !== 'disabled',
       wantName: (name, family) => this.#names.want(name, family),
     });
     this.#aftermath = new Aftermath(config.services, saved?.outages ?? {}, {
@@ -279,20 +283,34 @@ export class Engine {
   }
 
   #assess(path: Path, now: number): void {
-    const change = path.assess(now);
+    const borne = path.verdict.health !== 'down' && !path.yields;
+    const { change, silence } = path.assess(now);
     this.#choose = true;
     const patienceEndsMs = path.patienceEndsMs();
-    if (patienceEndsMs !== null) this.#agenda.at(patienceEndsMs, (at) => this.#assess(path, at));
-    if (change === null) return;
-    this.#record(healthRecord(path, change, adminOf(this.#orders, path.uplink.name) === 'forced', now));
-    this.#save = true;
+    if (patienceEndsMs !== null && patienceEndsMs > now) this.#agenda.at(patienceEndsMs, (at) => this.#assess(path, at));
     // When its hold-down is over, the choice is to be made anew; decay is only arithmetic and needs no timer.
-    const leftMs = path.holdDownLeftMs(now);
-    if (leftMs !== null && leftMs > 0) {
-      this.#agenda.at(now + leftMs, () => {
+    const holdEndsMs = path.holdDownEndsToWaitFor(now);
+    if (holdEndsMs !== null) {
+      this.#agenda.at(holdEndsMs, () => {
         this.#choose = true;
       });
     }
+    if (silence !== null) {
+      this.#record(silenceRecord(path, silence, borne, this.#around.wallMs(silence.beganMs)));
+      this.#keepLearned(now);
+    }
+    if (change === null) return;
+    this.#record(healthRecord(path, change, adminOf(this.#orders, path.uplink.name) === 'forced', now));
+    this.#save = true;
+  }
+
+  #keepLearned(now: number): void {
+    if (this.#keepsLearned) return;
+    this.#keepsLearned = true;
+    this.#agenda.at(now + KEEP_LEARNED_MS, () => {
+      this.#keepsLearned = false;
+      this.#save = true;
+    });
   }
 
   /**
@@ -470,7 +488,7 @@ export class Engine {
     this.#stalledUntilMs = toMs;
     this.#record(stallRecord(cause, spanMs));
     for (const path of this.#paths.all()) {
-      path.unwatched(spanMs);
+      path.unwatched(spanMs, toMs);
       path.detector.suspend();
     }
     // Others may have changed anything meanwhile: nothing is decided, changed or asked before the kernel has been read.
@@ -498,6 +516,10 @@ export class Engine {
       this.#traffic.command(command, now);
       return;
     }
+    if (command.verb === 'forget') {
+      this.#forget(command.uplink);
+      return;
+    }
     this.#orders = obey(this.#orders, command);
     const uplink = command.verb === 'auto' ? null : command.uplink;
     const text =
@@ -513,6 +535,14 @@ export class Engine {
     this.#save = true;
     this.#choose = true;
     this.#plan = true;
+  }
+
+  #forget(uplink: string | null): void {
+    for (const path of this.#paths.all()) if (uplink === null || path.uplink.name === uplink) path.silences.forget();
+    const whose = uplink === null ? 'all uplinks' : uplink;
+    const text = `the administrator: everything learned of the silences of ${whose} is forgotten`;
+    this.#record({ ...recordOf('admin', 'notice', text, null, { verb: 'forget' }), uplink });
+    this.#save = true;
   }
 
   #reload(config: Config, now: number): void {

@@ -8,6 +8,7 @@ import type { FlowAsk, FlowCount, FlowCountAsk, FlowOutcome } from './flow.js';
 import type { RouterAdvert, UplinkHint } from './hint.js';
 import type { KernelOp, KernelState, OpResult, RouteState, SnapshotRequest } from './kernel.js';
 import type { Admin, Family, Health, LossReason, PathKey, Reason } from './model.js';
+import type { SavedSilences } from './paths/silences.js';
 import type { ProbeAsk } from './probe.js';
 
 export type Event =
@@ -46,6 +47,8 @@ export type Command =
   | { readonly verb: 'disable'; readonly uplink: string }
   | { readonly verb: 'enable'; readonly uplink: string }
   | { readonly verb: 'auto' }
+  /** Everything learned of its silences is forgotten; null = of all uplinks. */
+  | { readonly verb: 'forget'; readonly uplink: string | null }
   /** Try this uplink now, as the configuration's drill does; null = all that are not in use. */
   | {
       readonly verb: 'drill';
@@ -102,7 +105,8 @@ export type RecordKind =
   | 'stopping'
   | 'health' // from/to are Health
   | 'switch' // from/to are uplink names
-  | 'suspicion' // an answer is overdue, a confirm burst runs; or it ended
+  // A silence is over, borne or not. data: cause, severity (share lost), beganWallMs, lengthMs, borne.
+  | 'silence'
   | 'admin'
   | 'target' // one target died or came back while its uplink lives
   | 'drift' // somebody changed our routes; data.protocol names the culprit
@@ -146,6 +150,8 @@ export interface SavedState {
   readonly drains?: Readonly<Record<PathKey, number | null>>;
   /** when the last drill began, Unix ms */
   readonly lastDrillWallMs?: number | null;
+  /** what was learned of each path's silences; read with care, see paths/silences.ts */
+  readonly silences?: Readonly<Record<PathKey, SavedSilences>>;
   /** outages that people were told of and that are not over: their end belongs to the same conversation */
   readonly outages?: Readonly<Record<PathKey, Outage>>;
 }
@@ -319,7 +325,21 @@ export interface PathView {
   /** how much longer it must stay good before failback; null = no hold-down runs */
   readonly holdDownLeftMs: number | null;
   readonly holdDownMs: number;
+  /** the hold-down's ground, where it is learned and runs */
+  readonly holdDownGround: string | null;
+  /** how long a silence is borne: given, or learned and then with its ground */
+  readonly patience: PatienceView;
   readonly targets: readonly TargetView[];
+}
+
+export interface PatienceView {
+  readonly learned: boolean;
+  /** since the silence began; of the present one, or of one that would begin now */
+  readonly ms: number;
+  /** null = given by the file */
+  readonly ground: string | null;
+  /** of a silence that is being borne now; null = none is */
+  readonly leftMs: number | null;
 }
 
 export interface TargetView {

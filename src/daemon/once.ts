@@ -104,6 +104,9 @@ async function aftermath({ loop, engine, services, log }: Assembly, config: Conf
   }
 }
 
+/** `recover-after: auto`: one verdict a minute teaches nothing about silences. */
+const LEARNED_ELSEWHERE_MS = 30_000;
+
 /**
  * Time between two runs is time seen by nobody, so patience counts across them: a silence that the burst confirms acts at
  * once; the way back is free once an uplink that had failed was found good by two runs at least `recover-after` apart.
@@ -113,14 +116,15 @@ export function patientAcrossRuns(config: Config, memory: OnceMemory, nowWallMs:
 }
 
 function patientUplink(uplink: UplinkConfig, memory: OnceMemory, nowWallMs: number): UplinkConfig {
+  const recoverAfterMs = uplink.recoverAfterMs ?? LEARNED_ELSEWHERE_MS;
   const free = uplink.gateways.every(({ family }) => {
     const path = memory[pathKey(uplink.name, family)];
     if (path === undefined) return true;
     const goodMs = nowWallMs - (path.goodSinceWallMs ?? nowWallMs);
     // The clock was set back: a time in the future must not block the way for ever.
-    return path.goodSinceWallMs !== null && (goodMs < 0 || goodMs >= uplink.recoverAfterMs);
+    return path.goodSinceWallMs !== null && (goodMs < 0 || goodMs >= recoverAfterMs);
   });
-  if (!free) return { ...uplink, failAfterMs: 0 };
+  if (!free) return { ...uplink, failAfterMs: 0, recoverAfterMs };
   return { ...uplink, failAfterMs: 0, recoverAfterMs: 0, holdDown: { ...uplink.holdDown, maxMs: 0 } };
 }
 

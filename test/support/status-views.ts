@@ -22,6 +22,8 @@ export function pathView(change: Partial<PathView> = {}): PathView {
     jitterMs: 0.4,
     holdDownLeftMs: null,
     holdDownMs: 30_000,
+    holdDownGround: null,
+    patience: { learned: false, ms: 1_000, ground: null, leftMs: null },
     targets: [],
     ...change,
   };

@@ -4,6 +4,7 @@
 import type { Config, KernelNumbers, TargetConfig, UplinkConfig } from '../../src/core/config.js';
 import type { Nexthop, RouteState } from '../../src/core/kernel.js';
 import type { Family } from '../../src/core/model.js';
+import { judgementOptions, Silences } from '../../src/core/paths/silences.js';
 import { noServices } from '../../src/core/services.js';
 import { FakeKernel, MAIN_TABLE } from './fake-kernel.js';
 import { FarSide } from './far-side.js';
@@ -24,7 +25,10 @@ export function uplinkConfig(name: string, change: Partial<UplinkConfig> & Pick<
     targets: [],
     probe: { intervalMs: 1000, burstCount: 3, burstPaceMs: 10, timeoutMs: 1000, deadlineFloorMs: 40, windowSamples: 60 },
     failAfterMs: 1000,
+    patienceBounds: { minMs: 0, maxMs: 3_600_000 },
     recoverAfterMs: 30_000,
+    holdBounds: { minMs: 0, maxMs: 86_400_000 },
+    backupCost: 0.02,
     holdDown: { factor: 2, maxMs: 600_000, decayMs: 600_000 },
     degraded: { loss: { high: 0.2, low: 0.1 }, rttMs: null, jitterMs: null, policy: 'yield' },
     quorum: 1,
@@ -36,9 +40,15 @@ export function uplinkConfig(name: string, change: Partial<UplinkConfig> & Pick<
   };
 }
 
+/** What a path without a past knows. */
+export function noSilences(uplink: UplinkConfig): Silences {
+  return new Silences(judgementOptions(uplink, [], 2_500), null);
+}
+
 export function config(uplinks: readonly UplinkConfig[], change: Partial<Config> = {}): Config {
   return {
     uplinks,
+    switchCostMs: 2_500,
     log: null,
     onStop: 'keep',
     socket: { group: null, mode: 0o660 },

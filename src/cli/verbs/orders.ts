@@ -1,10 +1,10 @@
-/** `force`, `disable`, `enable`, `auto`, `reload`: an order to the daemon, and what it decided. */
+/** `force`, `disable`, `enable`, `auto`, `forget`, `reload`: an order to the daemon, and what it decided. */
 import { askDaemon, errorText } from '../client.js';
 import { ExitError } from '../exit-error.js';
 import type { Io } from '../io.js';
 import { type Places, socketPath } from '../places.js';
 
-export type Verb = 'force' | 'disable' | 'enable' | 'auto';
+export type Verb = 'force' | 'disable' | 'enable' | 'auto' | 'forget';
 
 export async function order(places: Places, verb: Verb, uplink: string | null, io: Io): Promise<void> {
   const body = uplink === null ? { verb } : { verb, uplink };

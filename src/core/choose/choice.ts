@@ -226,7 +226,7 @@ function candidateOf(path: Path, tier: number, { adminOf, closedOf, drill }: Cho
     closed: closedOf(name),
     health: path.verdict.health,
     reason: path.verdict.reason,
-    yields: path.uplink.degraded.policy === 'yield',
+    yields: path.yields,
     held: path.held(nowMs),
     doubtful: path.doubtful,
     routable: path.connected && nowMs >= path.refusedUntilMs,

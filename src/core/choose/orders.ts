@@ -21,6 +21,7 @@ export function obey(orders: Orders, command: Command): Orders {
     case 'auto':
       return { forced: null, disabled: [] };
     case 'drill':
+    case 'forget':
       return orders;
   }
 }

@@ -14,7 +14,7 @@ export interface Candidate {
   readonly health: Health;
   /** why it is in that health */
   readonly reason: Reason;
-  /** a degraded uplink yields to a better one */
+  /** traffic leaves it for a better one: it is degraded, and that has been borne long enough */
   readonly yields: boolean;
   /** the hold-down is over: traffic may come back to it while the present choice still works */
   readonly held: boolean;

@@ -28,6 +28,11 @@ export function recovered(holdDown: HoldDown, nowMs: number): HoldDown {
   return holdDown.goodSinceMs === null ? { ...holdDown, goodSinceMs: nowMs } : holdDown;
 }
 
+/** It fell silent for a moment: the good time begins anew. */
+export function startedOver(holdDown: HoldDown, config: HoldDownConfig, nowMs: number): HoldDown {
+  return { failures: failuresLeft(holdDown, config, nowMs), goodSinceMs: null };
+}
+
 /** Time in which nobody watched proves nothing: it is taken out of the good time. */
 export function unwatched(holdDown: HoldDown, spanMs: number): HoldDown {
   return holdDown.goodSinceMs === null ? holdDown : { ...holdDown, goodSinceMs: holdDown.goodSinceMs + spanMs };
@@ -39,9 +44,11 @@ export function demandedMs(failures: number, recoverAfterMs: number, config: Hol
   return Math.min(Math.max(config.maxMs, recoverAfterMs), recoverAfterMs * config.factor ** (failures - 1));
 }
 
-/** How much longer it must stay good, ms; 0 = failback is allowed; null = it is not good now, no countdown runs. */
-export function leftMs(holdDown: HoldDown, recoverAfterMs: number, config: HoldDownConfig, nowMs: number): number | null {
+/**
+ * How much longer it must stay good, ms; 0 = failback is allowed; null = it is not good now, no countdown runs.
+ * @param demandMs fixed by the failures at the start of the good time: forgiving them must not shorten a countdown under way
+ */
+export function leftMs(holdDown: HoldDown, demandMs: number, nowMs: number): number | null {
   if (holdDown.goodSinceMs === null) return holdDown.failures === 0 ? 0 : null;
-  // The demand is fixed by the failures at the start of the good time: forgiving them must not shorten a countdown under way.
-  return Math.max(0, holdDown.goodSinceMs + demandedMs(holdDown.failures, recoverAfterMs, config) - nowMs);
+  return Math.max(0, holdDown.goodSinceMs + demandMs - nowMs);
 }

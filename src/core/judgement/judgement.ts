@@ -6,6 +6,7 @@
 import { Forecast, goodSteps, silenceSteps } from './forecast.js';
 import { GAP_KINDS_S, goodAnswer, kindOf, SILENCE_KINDS_S, silenceAnswer, solve } from './game.js';
 import { type Ground, holdGround, patienceGround } from './ground.js';
+import { stepOf } from './life-table.js';
 import { Memory, type SilenceCause } from './memory.js';
 import { type JudgementState, memoryOf, stateOf } from './state.js';
 import { accounted, borne, type Follower, fullTrust, onUplink, settled, type Trust } from './trust.js';
@@ -41,8 +42,17 @@ interface Silence {
   readonly formerSilenceS: number | null;
   readonly cause: SilenceCause;
   readonly severity: number;
-  readonly patience: Decision;
   readonly safePatienceS: number;
+  /** null = nobody has asked yet */
+  patience: Decision | null;
+}
+
+interface Ended {
+  readonly silence: Silence;
+  readonly lengthS: number;
+  readonly safeHoldS: number;
+  hold: Decision | null;
+  accounted: boolean;
 }
 
 interface Decision {
@@ -60,7 +70,8 @@ export class Judgement {
   #other: Follower = onUplink;
   #silence: Silence | null = null;
   #goodSinceMs: number | null = null;
-  #hold: Decision | null = null;
+  /** the last silence that ended; its hold is judged when somebody asks, or when it must be accounted for */
+  #ended: Ended | null = null;
 
   constructor(options: JudgementOptions, saved: JudgementState | null = null, tuning: Tuning = defaultTuning) {
     this.#options = options;
@@ -77,18 +88,18 @@ export class Judgement {
 
   /**
    * A silence has begun. @param severity share of the traffic that is lost beyond the best alternative's, in (0, 1].
-   * O(episodes x kinds + rounds x kinds x steps): one to two milliseconds of CPU.
+   * What follows from it is judged when somebody asks: O(episodes x kinds + rounds x kinds x steps), one to two ms of CPU.
    */
   silenceBegan(atMs: number, cause: SilenceCause, severity = 1): void {
     if (this.#silence !== null) return;
     const costs = this.#costs;
     const gapS = this.#goodSinceMs === null ? null : spanS(this.#goodSinceMs, atMs);
     if (gapS !== null) this.#safe.good(gapS, costs);
+    this.#account(costs);
     this.#settle(atMs / 1000, costs);
     const formerSilenceS = gapS === null ? null : (this.#memory.episodes.at(-1)?.silenceS ?? null);
     const safePatienceS = this.#safePatienceS(severity, costs);
-    const patience = this.#judgePatience({ gapS, formerSilenceS, cause, severity, safePatienceS }, costs);
-    this.#silence = { beganMs: atMs, gapS, formerSilenceS, cause, severity, patience, safePatienceS };
+    this.#silence = { beganMs: atMs, gapS, formerSilenceS, cause, severity, safePatienceS, patience: null };
     this.#goodSinceMs = null;
   }
 
@@ -97,29 +108,29 @@ export class Judgement {
     const silence = this.#silence;
     if (silence === null || (silence.cause === cause && silence.severity === severity)) return;
     const safePatienceS = this.#safePatienceS(severity, this.#costs);
-    const changed = { ...silence, cause, severity, safePatienceS };
-    this.#silence = { ...changed, patience: this.#judgePatience(changed, this.#costs) };
+    this.#silence = { ...silence, cause, severity, safePatienceS, patience: null };
   }
 
-  /** It answers again. Same complexity as `silenceBegan`. */
+  /** It answers again. */
   silenceEnded(atMs: number): void {
     const silence = this.#silence;
     if (silence === null) return;
+    this.#patienceOf(silence);
     this.#silence = null;
     const lengthS = spanS(silence.beganMs, atMs);
     this.#remember(silence, lengthS, true);
     const costs = this.#costs;
     this.#safe.silent(lengthS, silence.severity, costs);
     const safeHoldS = within(this.#options.hold, 1000 * this.#safe.holdS(costs)) / 1000;
-    this.#hold = this.#judgeHold(lengthS, silence.gapS, safeHoldS, costs);
     this.#goodSinceMs = atMs;
-    this.#account(silence, lengthS, safeHoldS, costs);
+    this.#ended = { silence, lengthS, safeHoldS, hold: null, accounted: false };
   }
 
   /** From here on nobody watched: a silence lasted at least so long; a good time is not known to have lasted. */
   interrupted(atMs: number): void {
     const silence = this.#silence;
     if (silence !== null) this.#remember(silence, spanS(silence.beganMs, atMs), false);
+    this.#account(this.#costs);
     this.#silence = null;
     this.#goodSinceMs = null;
     this.#own = onUplink;
@@ -128,29 +139,67 @@ export class Judgement {
 
   /** How long the present silence is borne, since its beginning; null while there is none. */
   patienceMs(): number | null {
-    return this.#silence?.patience.afterMs ?? null;
+    return this.#silence === null ? null : this.#patienceOf(this.#silence).afterMs;
   }
 
   /** How long it must have been good since the last silence ended; null before any ended. */
   holdMs(): number | null {
-    return this.#hold?.afterMs ?? null;
+    return this.#ended === null ? null : this.#holdOf(this.#ended).afterMs;
+  }
+
+  /** What would be borne if a silence began now, and the ground for it; null while one lasts. Costs as much as a decision. */
+  foresee(atMs: number, cause: SilenceCause): { readonly patienceMs: number; readonly ground: string } | null {
+    if (this.#silence !== null) return null;
+    const costs = this.#costs;
+    const gapS = this.#goodSinceMs === null ? null : spanS(this.#goodSinceMs, atMs);
+    const safe = new WorkFunction(this.#safe.behindS);
+    if (gapS !== null) safe.good(gapS, costs);
+    const safePatienceS = within(this.#options.patience, 1000 * safe.patienceS(1, costs)) / 1000;
+    const formerSilenceS = gapS === null ? null : (this.#memory.episodes.at(-1)?.silenceS ?? null);
+    const { afterMs, ground } = this.#judgePatience({ gapS, formerSilenceS, cause, severity: 1, safePatienceS }, costs);
+    return { patienceMs: afterMs, ground: ground.text };
+  }
+
+  /** Half of the silences like the present one end within so long from now, ms; null while there is none. */
+  likelyLeftMs(atMs: number): number | null {
+    const silence = this.#silence;
+    if (silence === null) return null;
+    const forecast = new Forecast(this.#memory.episodes, this.#tuning);
+    const hazardOf = forecast.silence(silence.gapS, silence.formerSilenceS, silence.cause);
+    return 1000 * medianLeftS(silenceSteps.edgesS, hazardOf, spanS(silence.beganMs, atMs));
   }
 
   /** One sentence each with its ground, for status and events; null where there is no decision. */
   explain(): { readonly patience: string | null; readonly hold: string | null } {
-    return { patience: this.#silence?.patience.ground.text ?? null, hold: this.#hold?.ground.text ?? null };
+    return {
+      patience: this.#silence === null ? null : this.#patienceOf(this.#silence).ground.text,
+      hold: this.#ended === null ? null : this.#holdOf(this.#ended).ground.text,
+    };
   }
 
   /** A few KB of JSON. A silence that lasts is not in it. */
   saved(): JudgementState {
+    this.#account(this.#costs);
     return stateOf(this.#memory, this.#safe.behindS, this.#trust);
   }
 
   /** Everything learned is forgotten. */
   reset(): void {
     this.#memory = new Memory([], this.#tuning);
+    this.#ended = null;
     this.#trust = fullTrust;
     this.#safe.behindS = 2 * this.#costs.switchS;
+  }
+
+  /** One to two milliseconds the first time. */
+  #patienceOf(silence: Silence): Decision {
+    silence.patience ??= this.#judgePatience(silence, this.#costs);
+    return silence.patience;
+  }
+
+  #holdOf(ended: Ended): Decision {
+    ended.hold ??= this.#judgeHold(ended.lengthS, ended.silence.gapS, ended.safeHoldS, this.#costs);
+    return ended.hold;
   }
 
   get #costs(): Costs {
@@ -224,9 +273,14 @@ export class Judgement {
     this.#trust = accounted(this.#trust, own.costS, other.costS, costs);
   }
 
-  #account(silence: Silence, lengthS: number, safeHoldS: number, costs: Costs): void {
+  /** Once a decision, when the next silence begins or whenever somebody asks for it: it needs both of its halves. */
+  #account(costs: Costs): void {
+    const ended = this.#ended;
+    if (ended === null || ended.accounted) return;
+    ended.accounted = true;
+    const { silence, lengthS, safeHoldS } = ended;
     const happened = { beganS: silence.beganMs / 1000, lengthS, severity: silence.severity };
-    const rule = { patienceS: silence.patience.afterMs / 1000, holdS: (this.#hold?.afterMs ?? 0) / 1000 };
+    const rule = { patienceS: this.#patienceOf(silence).afterMs / 1000, holdS: this.#holdOf(ended).afterMs / 1000 };
     const own = borne(this.#own, happened, rule, costs);
     const other = borne(this.#other, happened, { patienceS: silence.safePatienceS, holdS: safeHoldS }, costs);
     this.#own = own.follower;
@@ -238,6 +292,17 @@ export class Judgement {
 /** To the millisecond: what is remembered is then short in JSON. A clock that went back has measured nothing. */
 function spanS(fromMs: number, toMs: number): number {
   return Math.max(0, Math.round(toMs - fromMs)) / 1000;
+}
+
+/** Where the chance to last on has halved since this age. */
+function medianLeftS(edgesS: readonly number[], hazardOf: readonly number[], ageS: number): number {
+  let left = 1;
+  for (let step = stepOf(edgesS, ageS); step < edgesS.length; step += 1) {
+    left *= 1 - (hazardOf[step] ?? 0);
+    const endS = edgesS[step + 1] ?? 2 * (edgesS[step] ?? 0);
+    if (left <= 0.5 && endS > ageS) return endS - ageS;
+  }
+  return Math.max(ageS, edgesS.at(-1) ?? 0);
 }
 
 function within(bounds: Bounds, valueMs: number): number {

@@ -14,6 +14,7 @@ import { sameAddress, splitZone } from '../net.js';
 import { lansOf } from '../plan/plan-input.js';
 import type { ProbeAsk } from '../probe.js';
 import { Path, type PathPort, type PathSight } from './path.js';
+import { judgementOptions, Silences } from './silences.js';
 import { assignSlots } from './slots.js';
 
 export interface PathSetPort {
@@ -26,6 +27,8 @@ export interface PathSetPort {
   suspected(path: Path, nowMs: number): void;
   /** `gateway: auto` found another next hop, or lost it */
   gatewayFound(path: Path): void;
+  /** whether traffic could go by it as far as orders are concerned */
+  mayCarry(path: Path): boolean;
   /** keep this name resolved; gives the last good address */
   wantName(name: string, family: Family): string | null;
 }
@@ -80,9 +83,11 @@ export class PathSet {
     );
     const former = new Map(this.#paths);
     this.#paths.clear();
-    for (const uplink of config.uplinks) {
+    for (const [place, uplink] of config.uplinks.entries()) {
+      const learning = judgementOptions(uplink, config.uplinks.slice(place + 1), config.switchCostMs);
       for (const { family } of uplink.gateways) {
         const same = former.get(`${uplink.name}/${family}`);
+        same?.silences.reconfigure(learning);
         const failures = same?.failures(nowMs) ?? this.#restored?.failures[`${uplink.name}/${family}`]?.count ?? 0;
         if (same?.sameProbing(uplink)) {
           former.delete(same.key);
@@ -90,9 +95,11 @@ export class PathSet {
           this.#paths.set(same.key, same);
           continue;
         }
-        const key = `${uplink.name}/${family}`;
+        const key: PathKey = `${uplink.name}/${family}`;
+        const silences = same?.silences ?? new Silences(learning, this.#restored?.silences?.[key] ?? null);
+        silences.interrupted(nowMs);
         const last = same?.auto?.current?.address ?? this.#restored?.gateways?.[key] ?? null;
-        const path = new Path(uplink, family, this.#slots.get(uplink.name) ?? 0, this.#pathPort(), nowMs, last);
+        const path = new Path(uplink, family, this.#slots.get(uplink.name) ?? 0, this.#pathPort(), silences, nowMs, last);
         for (const hint of this.#hints.values()) path.hear(hint);
         // Time in which nobody watched forgives nothing.
         path.holdDown = { failures, goodSinceMs: null };
@@ -198,7 +205,16 @@ export class PathSet {
       ask: (path, target, giveUpMs) => this.#ask(path, target, giveUpMs),
       changed: (path, nowMs) => this.#port.assess(path, nowMs),
       suspected: (path, nowMs) => this.#port.suspected(path, nowMs),
+      lossElsewhere: (path, nowMs) => this.#lossElsewhere(path, nowMs),
     };
+  }
+
+  #lossElsewhere(path: Path, nowMs: number): number {
+    const others = this.of(path.family).filter((other) => {
+      const works = other.verdict.health === 'up' || other.verdict.health === 'degraded';
+      return other !== path && works && other.connected && !other.doubtful && this.#port.mayCarry(other);
+    });
+    return Math.min(1, ...others.map((other) => other.figures(nowMs).loss ?? 0));
   }
 
   #ask(path: Path, target: Target, giveUpMs: number): number {

@@ -14,6 +14,7 @@ import {
   leftMs,
   neverFailed,
   recovered,
+  startedOver,
   unwatched,
 } from '../detect/hold-down.js';
 import type { Target, TargetAddress } from '../detect/target.js';
@@ -23,6 +24,7 @@ import { type Family, type PathKey, pathKey, type Reason } from '../model.js';
 import { sameAddress, splitZone } from '../net.js';
 import type { ProbePath } from '../probe.js';
 import { AutoGateway } from './auto-gateway.js';
+import type { EndedSilence, Silences, Trouble } from './silences.js';
 import { linkNamed, placeGateway } from './topology.js';
 
 /** So long a gateway's name may take before its path counts as down. */
@@ -34,6 +36,8 @@ export interface PathPort {
   ask(path: Path, target: Target, giveUpMs: number, nowMs: number): number;
   changed(path: Path, nowMs: number): void;
   suspected(path: Path, nowMs: number): void;
+  /** share of the packets that the best other path loses; 1 = there is none that could take the traffic */
+  lossElsewhere(path: Path, nowMs: number): number;
 }
 
 /** A new snapshot, and whose the routes in it are. */
@@ -53,6 +57,17 @@ export interface HealthChange {
   /** how long the former health had lasted */
   readonly durationMs: number;
 }
+
+export interface Assessment {
+  readonly change: HealthChange | null;
+  /** over by now, whether it was borne or not */
+  readonly silence: EndedSilence | null;
+}
+
+/** How closely a share of lost packets is looked at: finer steps would mean new decisions all the time. */
+const SEVERITY_STEP = 0.05;
+/** While a silence is borne its end is noticed within half of this on average. */
+const WATCHED_PACE_MS = 200;
 
 export class Path {
   readonly key: PathKey;
@@ -84,6 +99,11 @@ export class Path {
   verdict: Verdict = { health: 'unknown', reason: 'starting' };
   sinceMs: number;
   holdDown: HoldDown = neverFailed;
+  readonly silences: Silences;
+  /** a trouble has been borne long enough */
+  #patienceOver = false;
+  #awaitedHoldEndMs = Number.NEGATIVE_INFINITY;
+  readonly #lossElsewhere: (nowMs: number) => number;
 
   /** @param lastGateway what `gateway: auto` found in an earlier run */
   constructor(
@@ -91,9 +111,12 @@ export class Path {
     family: Family,
     slot: number,
     port: PathPort,
+    silences: Silences,
     nowMs: number,
     lastGateway: string | null = null,
   ) {
+    this.silences = silences;
+    this.#lossElsewhere = (at) => port.lossElsewhere(this, at);
     this.key = pathKey(uplink.name, family);
     this.family = family;
     this.slot = slot;
@@ -288,21 +311,32 @@ export class Path {
   }
 
   get good(): boolean {
-    return this.verdict.health === 'up' || (this.verdict.health === 'degraded' && this.uplink.degraded.policy === 'keep');
+    return this.verdict.health === 'up' || (this.verdict.health === 'degraded' && !this.yields);
   }
 
-  /** When a silence being borne will have lasted long enough; null while none is. */
+  /** Degraded so that traffic leaves it for a better one. What is lost is borne as long as a silence of that share would be. */
+  get yields(): boolean {
+    if (this.verdict.health !== 'degraded' || this.uplink.degraded.policy === 'keep') return false;
+    return this.verdict.reason !== 'loss-high' || this.uplink.failAfterMs !== null || this.#patienceOver;
+  }
+
+  /** When a trouble being borne will have lasted long enough; null while none is. */
   patienceEndsMs(): number | null {
+    if (this.detector.suspended || this.verdict.health === 'down') return null;
     const silent = this.detector.state === 'silent' || this.detector.state === 'recovering';
-    if (!silent || this.detector.suspended || this.verdict.health === 'down') return null;
-    return (this.detector.silentSinceMs ?? 0) + this.uplink.failAfterMs;
+    if (this.uplink.failAfterMs === null) {
+      const lossy = this.verdict.reason === 'loss-high' && !this.#patienceOver;
+      return silent || lossy ? this.silences.patienceEndsMs() : null;
+    }
+    return silent ? (this.detector.silentSinceMs ?? 0) + this.uplink.failAfterMs : null;
   }
 
-  /** Draws the conclusion from everything known. @returns what changed, or null */
-  assess(nowMs: number): HealthChange | null {
-    const patienceEndsMs = this.patienceEndsMs();
+  /** Draws the conclusion from everything known. */
+  assess(nowMs: number): Assessment {
     const wasGood = this.good;
     const from = this.verdict;
+    const silence = this.#learn(from.reason === 'loss-high', nowMs);
+    const patienceEndsMs = this.patienceEndsMs();
     const to = assessHealth(
       from,
       {
@@ -315,21 +349,79 @@ export class Path {
       this.uplink.degraded,
     );
     this.verdict = to;
+    const lossy = to.reason === 'loss-high';
+    const lossyOver = lossy !== (from.reason === 'loss-high') ? this.#learn(lossy, nowMs) : null;
+    const endsMs = this.patienceEndsMs();
+    this.#patienceOver = lossy && (this.#patienceOver || (endsMs !== null && nowMs >= endsMs));
     if (to.health === 'down') this.detector.accepted();
     if (wasGood && !this.good) this.holdDown = failed(this.holdDown, this.uplink.holdDown, nowMs);
     // The first verdict of all, when it is bad, makes the path a failed one too: its return must be proven like any other.
     else if (from.health === 'unknown' && to.health === 'down' && this.holdDown.failures === 0) {
       this.holdDown = failed(this.holdDown, this.uplink.holdDown, nowMs);
     }
-    if (this.good) this.holdDown = recovered(this.holdDown, nowMs);
-    if (from.health === to.health && from.reason === to.reason) return null;
+    // Good without a break: a silence that is only borne makes the wait begin anew, or a link that blips would count as well.
+    if (this.good && this.silences.trouble !== null && (this.holdDownLeftMs(nowMs) ?? 0) > 0) {
+      this.holdDown = startedOver(this.holdDown, this.uplink.holdDown, nowMs);
+    } else if (this.good && this.silences.trouble === null) this.holdDown = recovered(this.holdDown, nowMs);
+    const over = silence ?? lossyOver;
+    if (from.health === to.health && from.reason === to.reason) return { change: null, silence: over };
     const durationMs = nowMs - this.sinceMs;
     if (from.health !== to.health) this.sinceMs = nowMs;
-    return { from, to, durationMs };
+    return { change: { from, to, durationMs }, silence: over };
   }
 
-  unwatched(spanMs: number): void {
+  /** Tells what is seen to those who learn from it. */
+  #learn(lossy: boolean, nowMs: number): EndedSilence | null {
+    const trouble = this.#troubleNow(lossy, nowMs);
+    if (trouble === 'as-before') return null;
+    const paceMs = this.verdict.health === 'down' ? this.detector.intervalMs : WATCHED_PACE_MS;
+    return this.silences.see(trouble, nowMs - paceMs / 2);
+  }
+
+  #troubleNow(lossy: boolean, nowMs: number): Trouble | null | 'as-before' {
+    if (this.linkFault !== null) {
+      // Before it ever worked, a missing link is no outage.
+      const known = !this.#awaitsName && (this.verdict.health !== 'unknown' || this.silences.trouble !== null);
+      return known ? { cause: 'carrier', severity: 1, sinceMs: nowMs } : 'as-before';
+    }
+    switch (this.detector.state) {
+      case 'silent':
+      case 'recovering': {
+        const turnMs = this.detector.intervalMs / Math.max(1, this.detector.targets.length);
+        // What was asked before was answered: it began somewhere in between.
+        const beganMs = (this.detector.silentSinceMs ?? nowMs) - (this.verdict.health === 'unknown' ? 0 : turnMs / 2);
+        const cause = this.detector.reason === 'gateway-silent' ? 'gateway' : 'upstream';
+        return { cause, severity: 1, sinceMs: beganMs };
+      }
+      case 'answering':
+        return lossy ? this.#lossNow(nowMs) : null;
+      default:
+        return 'as-before';
+    }
+  }
+
+  #lossNow(nowMs: number): Trouble {
+    const { loss, lossOfFull } = this.figures(nowMs);
+    const beyond = (loss ?? 0) - this.#lossElsewhere(nowMs);
+    const severity = Math.min(1, Math.max(SEVERITY_STEP / 5, SEVERITY_STEP * Math.round(beyond / SEVERITY_STEP)));
+    // What has been lost so far has been felt.
+    const feltMs = lossOfFull * this.uplink.probe.windowSamples * this.detector.intervalMs;
+    return { cause: 'loss', severity, sinceMs: nowMs - feltMs / Math.max(loss ?? 1, SEVERITY_STEP) };
+  }
+
+  unwatched(spanMs: number, nowMs: number): void {
     this.holdDown = unwatched(this.holdDown, spanMs);
+    this.silences.interrupted(nowMs);
+  }
+
+  /** Why the present trouble is borne for so long; null where the file says how long, or there is none. */
+  patienceGround(): string | null {
+    return this.uplink.failAfterMs === null && this.silences.trouble !== null ? this.silences.patience(0).ground : null;
+  }
+
+  /** Why it stays away for so long; null where the file says how long. */
+  holdGround(): string | null {
+    return this.uplink.recoverAfterMs === null ? this.silences.holdGround() : null;
   }
 
   failures(nowMs: number): number {
@@ -337,11 +429,25 @@ export class Path {
   }
 
   holdDownLeftMs(nowMs: number): number | null {
-    return leftMs(this.holdDown, this.uplink.recoverAfterMs, this.uplink.holdDown, nowMs);
+    return leftMs(this.holdDown, this.holdDownMs(), nowMs);
   }
 
+  /** The good time that failback demands: nothing of a path that never failed. */
   holdDownMs(): number {
-    return demandedMs(this.holdDown.failures, this.uplink.recoverAfterMs, this.uplink.holdDown);
+    const { failures } = this.holdDown;
+    if (failures === 0) return 0;
+    if (this.uplink.recoverAfterMs === null) return this.silences.holdMs();
+    return demandedMs(failures, this.uplink.recoverAfterMs, this.uplink.holdDown);
+  }
+
+  /** When a hold-down is over that nobody waits for yet; null = none, or somebody does. */
+  holdDownEndsToWaitFor(nowMs: number): number | null {
+    const leftMs = this.good ? this.holdDownLeftMs(nowMs) : null;
+    if (leftMs === null || leftMs === 0) return null;
+    const endsMs = nowMs + leftMs;
+    if (Math.abs(endsMs - this.#awaitedHoldEndMs) < 1) return null;
+    this.#awaitedHoldEndMs = endsMs;
+    return endsMs;
   }
 
   /** Whether traffic may come back to it while the present choice still works. */

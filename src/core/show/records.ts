@@ -4,6 +4,7 @@ import type { Target } from '../detect/target.js';
 import type { HistoryRecord, StallCause } from '../messages.js';
 import { reasonText } from '../model.js';
 import type { HealthChange, Path } from '../paths/path.js';
+import type { EndedSilence } from '../paths/silences.js';
 import { formatDuration } from './describe.js';
 
 export function recordOf(
@@ -41,8 +42,25 @@ export function healthRecord(path: Path, change: HealthChange, forced: boolean, 
     data: {
       silentMs: to.health === 'down' && silentSinceMs !== null ? Math.round(nowMs - silentSinceMs) : null,
       holdDownMs: to.health === 'up' ? path.holdDownMs() : null,
+      ground: groundOf(path, to.health),
     },
   };
+}
+
+/** Why it was borne for so long, or why it stays away for so long; null where the file says how long. */
+function groundOf(path: Path, health: HealthChange['to']['health']): string | null {
+  if (health === 'down' && path.linkFault === null) return path.patienceGround();
+  return health === 'up' && path.holdDownMs() > 0 ? path.holdGround() : null;
+}
+
+/** @param borne no traffic left it because of this */
+export function silenceRecord(path: Path, silence: EndedSilence, borne: boolean, beganWallMs: number): HistoryRecord {
+  const { cause, severity } = silence;
+  const lengthMs = Math.round(silence.lengthMs);
+  const what = cause === 'loss' ? 'a lossy time' : cause === 'carrier' ? 'a loss of carrier' : 'a silence';
+  const text = `${path.uplink.name}: ${what} of ${formatDuration(lengthMs)}${borne ? ' was borne' : ' is over'}`;
+  const data = { cause, severity: Number(severity.toFixed(2)), beganWallMs: Math.round(beganWallMs), lengthMs, borne };
+  return recordOf('silence', 'info', text, path, data);
 }
 
 function severityOf(health: HealthChange['to']['health'], forced: boolean): HistoryRecord['severity'] {

@@ -41,6 +41,7 @@ export function savedState(parts: SavedParts, nowMs: number, wallMs: (monotonicM
     failures: Object.fromEntries(failures),
     restore: parts.memory,
     gateways: Object.fromEntries(gateways),
+    silences: Object.fromEntries(parts.paths.all().map((p) => [p.key, p.silences.saved()])),
     drains: parts.traffic.drains(),
     usage: parts.traffic.usage(),
     lastDrillWallMs: parts.traffic.lastDrillWallMs,

@@ -6,7 +6,7 @@ import type { FamilyChoice } from '../choose/choice.js';
 import { tiersOf } from '../choose/selector.js';
 import { type Config, probeMark, tableOf } from '../config.js';
 import type { Target } from '../detect/target.js';
-import type { FamilyView, FollowerView, PathView, StatusView, TargetView, UplinkView } from '../messages.js';
+import type { FamilyView, FollowerView, PathView, PatienceView, StatusView, TargetView, UplinkView } from '../messages.js';
 import { type Admin, reasonText } from '../model.js';
 import type { Path } from '../paths/path.js';
 import { pathWorks, prefixOf } from '../plan/plan-input.js';
@@ -115,8 +115,18 @@ function pathView(path: Path, active: boolean, source: ViewSource): PathView {
     jitterMs: figures.jitterMs,
     holdDownLeftMs: leftMs === null || leftMs === 0 ? null : Math.ceil(leftMs),
     holdDownMs: path.holdDownMs(),
+    holdDownGround: leftMs === null || leftMs === 0 ? null : path.holdGround(),
+    patience: patienceView(path, source.now),
     targets: path.detector.targets.map((t) => targetView(t, source.now)),
   };
+}
+
+function patienceView(path: Path, now: number): PatienceView {
+  const endsMs = path.patienceEndsMs();
+  const leftMs = endsMs === null ? null : Math.max(0, Math.ceil(endsMs - now));
+  const given = path.uplink.failAfterMs;
+  if (given !== null) return { learned: false, ms: given, ground: null, leftMs };
+  return { learned: true, ...path.silences.patience(now), leftMs };
 }
 
 function targetView(target: Target, now: number): TargetView {

@@ -167,7 +167,11 @@ test('the text says it all, without colours', () => {
     ),
   );
   assert.match(text, /^fast \(gateway 192\.168\.1\.253\)\n {2}silence is certain after {3}640 ms typically, 1\.14 s at worst\n/);
-  assert.match(text, /traffic leaves it after {4}1\.50 s typically, 2\.00 s at worst \(fail-after 1s\); carrier loss at once/);
+  assert.match(
+    text,
+    /leaves it after {4}5\.50 s typically, 6\.00 s at worst \(fail-after learned, 5s at most\); carrier loss at once/,
+  );
+  assert.match(text, /comes back after {3}as much unbroken health as its recoveries teach/);
   assert.match(text, /66 a minute, 251 MB a month/);
   assert.match(text, /2 an hour, 127 kB a month/);
   assert.match(text, /Advice: Only its gateway is watched/);

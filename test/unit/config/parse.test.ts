@@ -54,6 +54,7 @@ test('the smallest useful file works as it is', () => {
     },
   ]);
   assert.deepEqual(rest, {
+    switchCostMs: 2_500,
     log: null,
     onStop: 'keep',
     socket: BUILT_IN.socket,
@@ -264,7 +265,7 @@ const REFUSED: readonly { name: string; text: string; line: number; path: string
     text: 'uplinks:\n  a:\n    gateway: r\n    fail-after: 5\n',
     line: 4,
     path: 'uplinks.a.fail-after',
-    says: /a duration with unit is wanted, such as 200ms, 5s, 2m\. Did you mean 5s\?$/,
+    says: /a duration with unit is wanted, such as 200ms, 5s, 2m, or auto\. Did you mean 5s\?$/,
   },
   {
     name: 'a negative duration',
@@ -576,7 +577,7 @@ test('a problem is one line in a fixed form', () => {
   assert.ok(problem);
   assert.equal(
     formatProblem(problem),
-    'backroute.yaml:7: uplinks.fast.fail-after: found "5"; a duration with unit is wanted, such as 200ms, 5s, 2m. Did you mean 5s?',
+    'backroute.yaml:7: uplinks.fast.fail-after: found "5"; a duration with unit is wanted, such as 200ms, 5s, 2m, or auto. Did you mean 5s?',
   );
   assert.equal(problem.column, 17);
 });

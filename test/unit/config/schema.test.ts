@@ -34,7 +34,7 @@ test('a file with every default written out means the same as one without', () =
   assert.ok(plain.ok);
   assert.ok(written.ok, written.ok ? '' : written.problems.map(formatProblem).join('\n'));
   assert.deepEqual(written.config, plain.config);
-  assert.equal(Object.keys(defaults).length, 6, JSON.stringify(defaults));
+  assert.equal(Object.keys(defaults).length, 7, JSON.stringify(defaults));
 });
 
 const FAST_AND_BACKUP = 'uplinks:\n  fast: {gateway: 192.168.1.253}\n  backup: {gateway: 192.168.1.1}\n';
@@ -116,6 +116,7 @@ function collect(node: Node | undefined): Record<string, unknown> {
     if (mapping !== undefined) {
       const inner = collect(mapping);
       if (Object.keys(inner).length > 0) result[key] = inner;
+      else if (typeof child.default === 'string') result[key] = child.default;
     } else if (child.default !== undefined) {
       result[key] = child.default;
     }

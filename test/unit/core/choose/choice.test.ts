@@ -9,7 +9,7 @@ import type { SavedState } from '../../../../src/core/messages.js';
 import type { Admin, Health } from '../../../../src/core/model.js';
 import { Path } from '../../../../src/core/paths/path.js';
 import type { FakeKernel } from '../../../support/fake-kernel.js';
-import { foreignDefault, NUMBERS, separate } from '../../../support/topology.js';
+import { foreignDefault, NUMBERS, noSilences, separate } from '../../../support/topology.js';
 
 const NAMES = ['a', 'b', 'c'] as const;
 type Name = (typeof NAMES)[number];
@@ -31,10 +31,11 @@ class Bench {
       asked += 1;
       return asked;
     };
-    const port = { agenda: new Agenda(), random: () => 0.5, ask, changed: () => {}, suspected: () => {} };
+    const port = { agenda: new Agenda(), random: () => 0.5, ask, changed: () => {}, suspected: () => {}, lossElsewhere: () => 1 };
     this.paths = config.uplinks.map((u, i) => {
       const own = change[u.name as Name] ?? {};
-      return new Path({ ...u, tier: i < 2 ? 1 : null, weight: i === 0 ? 3 : 1, ...own }, 4, i, port, 0);
+      const uplink = { ...u, tier: i < 2 ? 1 : null, weight: i === 0 ? 3 : 1, ...own };
+      return new Path(uplink, 4, i, port, noSilences(uplink), 0);
     });
     this.look();
     // Each answers its first burst: nobody is doubted.

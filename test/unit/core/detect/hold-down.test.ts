@@ -16,7 +16,8 @@ import {
 const CONFIG: HoldDownConfig = { factor: 2, maxMs: 600_000, decayMs: 600_000 };
 const RECOVER_MS = 30_000;
 
-const left = (holdDown: HoldDown, nowMs: number): number | null => leftMs(holdDown, RECOVER_MS, CONFIG, nowMs);
+const left = (holdDown: HoldDown, nowMs: number): number | null =>
+  leftMs(holdDown, demandedMs(holdDown.failures, RECOVER_MS, CONFIG), nowMs);
 
 test('a path that never failed may be used at once', () => {
   assert.equal(left(neverFailed, 0), 0);
@@ -69,10 +70,10 @@ test('good time forgives a failure each ten minutes, and only good time', () => 
 test('what is forgiven does not shorten a countdown under way', () => {
   const slow: HoldDownConfig = { factor: 4, maxMs: 10_000_000, decayMs: 60_000 };
   const holdDown = recovered({ failures: 3, goodSinceMs: null }, 0);
-  assert.equal(leftMs(holdDown, RECOVER_MS, slow, 0), 480_000);
+  assert.equal(leftMs(holdDown, demandedMs(3, RECOVER_MS, slow), 0), 480_000);
   let last = Number.POSITIVE_INFINITY;
   for (let now = 0; now <= 480_000; now += 1_000) {
-    const now_ = leftMs(holdDown, RECOVER_MS, slow, now) ?? Number.NaN;
+    const now_ = leftMs(holdDown, demandedMs(3, RECOVER_MS, slow), now) ?? Number.NaN;
     assert.ok(last === Number.POSITIVE_INFINITY || last - now_ === 1_000, `jump at ${now}`);
     last = now_;
   }

@@ -5,7 +5,7 @@ import { Agenda } from '../../../../src/core/agenda.js';
 import type { HostRef, TargetConfig, UplinkConfig } from '../../../../src/core/config.js';
 import type { KernelState } from '../../../../src/core/kernel.js';
 import { Path, type PathSight } from '../../../../src/core/paths/path.js';
-import { gateway, icmp, uplinkConfig } from '../../../support/topology.js';
+import { gateway, icmp, noSilences, uplinkConfig } from '../../../support/topology.js';
 import { bareKernel } from '../plan/route-chaos.js';
 
 const name = (text: string): HostRef => ({ kind: 'name', name: text });
@@ -35,7 +35,9 @@ class PathBench {
           path.assess(nowMs);
         },
         suspected: () => {},
+        lossElsewhere: () => 1,
       },
+      noSilences(uplink),
       0,
     );
   }
@@ -177,7 +179,7 @@ test('a lost carrier is borne not at all', () => {
   const kernel = bareKernel();
   kernel.setCarrier('eth0', false);
   bench.path.locate(sight(kernel.state, null));
-  const change = bench.path.assess(bench.now);
+  const { change } = bench.path.assess(bench.now);
   assert.deepEqual(change?.to, { health: 'down', reason: 'carrier-lost' });
 });
 
@@ -214,9 +216,9 @@ test('a change of health says how long the former one had lasted', () => {
   const kernel = bareKernel();
   kernel.setCarrier('eth0', false);
   bench.path.locate(sight(kernel.state, null));
-  const change = bench.path.assess(bench.now);
+  const { change } = bench.path.assess(bench.now);
   assert.equal(change?.durationMs, 50_000);
-  assert.equal(bench.path.assess(bench.now + 1), null, 'the same again is no change');
+  assert.equal(bench.path.assess(bench.now + 1).change, null, 'the same again is no change');
 });
 
 test('what a reload changes: anything about probing makes another path, patience does not', () => {

@@ -6,7 +6,7 @@ import type { UplinkConfig } from '../../../../src/core/config.js';
 import { Path } from '../../../../src/core/paths/path.js';
 import { lansOf, needsNft, ownsInterface, pathWorks, prefixOf } from '../../../../src/core/plan/plan-input.js';
 import { FakeKernel } from '../../../support/fake-kernel.js';
-import { classic, config, gateway, separate, uplinkConfig } from '../../../support/topology.js';
+import { classic, config, gateway, noSilences, separate, uplinkConfig } from '../../../support/topology.js';
 
 const fast = { uplink: 'fast', interface: 'wan0' };
 const backup = { uplink: 'backup', interface: 'wan1' };
@@ -71,8 +71,16 @@ test('a LAN that loses its addresses for a moment has not moved to the uplink', 
 });
 
 function pathOf(change: Partial<UplinkConfig>): Path {
-  const port = { agenda: new Agenda(), random: () => 0, ask: () => 1, changed: () => {}, suspected: () => {} };
-  return new Path(uplinkConfig('fast', { gateways: [gateway('fe80::1')], interface: 'wan0', ...change }), 6, 0, port, 0);
+  const port = {
+    agenda: new Agenda(),
+    random: () => 0,
+    ask: () => 1,
+    changed: () => {},
+    suspected: () => {},
+    lossElsewhere: () => 1,
+  };
+  const uplink = uplinkConfig('fast', { gateways: [gateway('fe80::1')], interface: 'wan0', ...change });
+  return new Path(uplink, 6, 0, port, noSilences(uplink), 0);
 }
 
 test('of a delegated prefix the first network as large as the LAN’s; none where it is too small or not known', () => {

@@ -8,7 +8,7 @@ import { Path } from '../../../../src/core/paths/path.js';
 import { flowRules, viaRules } from '../../../../src/core/plan/plan-rules.js';
 import { viaPlans, viaViews } from '../../../../src/core/plan/via.js';
 import { planPath } from '../../../support/plan-inputs.js';
-import { config, gateway, NUMBERS, uplinkConfig } from '../../../support/topology.js';
+import { config, gateway, NUMBERS, noSilences, uplinkConfig } from '../../../support/topology.js';
 
 const ANY: ViaConfig = {
   name: 'voip',
@@ -22,9 +22,17 @@ const ANY: ViaConfig = {
 };
 
 function backup(family: Family, connected = true): Path {
-  const port = { agenda: new Agenda(), random: () => 0, ask: () => 1, changed: () => {}, suspected: () => {} };
+  const port = {
+    agenda: new Agenda(),
+    random: () => 0,
+    ask: () => 1,
+    changed: () => {},
+    suspected: () => {},
+    lossElsewhere: () => 1,
+  };
   const gateways = [gateway('10.1.0.1'), gateway('fe80::1')];
-  const path = new Path(uplinkConfig('backup', { gateways }), family, 1, port, 0);
+  const uplink = uplinkConfig('backup', { gateways });
+  const path = new Path(uplink, family, 1, port, noSilences(uplink), 0);
   path.connected = connected;
   return path;
 }

@@ -7,7 +7,7 @@ import type { FlowAsk, FlowCountAsk } from '../../../../src/core/flow.js';
 import type { HistoryRecord } from '../../../../src/core/messages.js';
 import { Path } from '../../../../src/core/paths/path.js';
 import { type FlowSight, Flows } from '../../../../src/core/traffic/flows.js';
-import { gateway, NUMBERS, uplinkConfig } from '../../../support/topology.js';
+import { gateway, NUMBERS, noSilences, uplinkConfig } from '../../../support/topology.js';
 
 const POLICY: ConnectionsConfig = { failover: 'end', failback: 'drain', drainMs: 60_000, moveUdpPorts: [], inbound: 'same' };
 
@@ -52,8 +52,9 @@ class FlowsBench {
     const known = this.#paths.get(name);
     if (known !== undefined) return known;
     const { agenda } = this;
-    const port = { agenda, random: () => 0.5, ask: () => 1, changed: () => {}, suspected: () => {} };
-    const path = new Path(uplinkConfig(name, { gateways: [gateway('192.0.2.1')] }), 4, this.#paths.size, port, 0);
+    const port = { agenda, random: () => 0.5, ask: () => 1, changed: () => {}, suspected: () => {}, lossElsewhere: () => 1 };
+    const uplink = uplinkConfig(name, { gateways: [gateway('192.0.2.1')] });
+    const path = new Path(uplink, 4, this.#paths.size, port, noSilences(uplink), 0);
     this.#paths.set(name, path);
     return path;
   }
