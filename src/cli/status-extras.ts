@@ -69,6 +69,19 @@ export function viaLines(view: StatusView, paint: Paint): string[] {
   });
 }
 
+/** What was learned and is in force: the patience with the uplink in use, and the way back to one that has recovered. */
+export function learnedLines(view: StatusView): string[] {
+  return view.uplinks.flatMap(({ name, paths }) =>
+    paths.flatMap((path) => {
+      const who = paths.length > 1 ? `${name} (IPv${path.family})` : name;
+      const { learned, ground, leftMs } = path.patience;
+      const borne = leftMs === null ? '' : `, ${formatDuration(leftMs)} left`;
+      const patience = path.active && learned && ground !== null ? [`Patience with ${who}: ${ground}${borne}.`] : [];
+      return path.holdDownGround === null ? patience : [...patience, `The way back to ${who}: ${path.holdDownGround}.`];
+    }),
+  );
+}
+
 export function drillLines({ drill, wallMs }: StatusView): string[] {
   if (drill === null) return [];
   if (drill.uplink !== null) {

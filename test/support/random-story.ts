@@ -33,7 +33,7 @@ export function randomStory(seed: number): RandomStory {
     () => separate(['one', 'two', 'three', 'four']),
   ]);
   const bystanderSeed = Math.floor(random.next() * 2 ** 32);
-  const probing = random.pick([{ failAfterMs: 1000 }, { failAfterMs: 0 }, { failAfterMs: 3000 }]);
+  const probing = random.pick([{ failAfterMs: 1000 }, { failAfterMs: 0 }, { failAfterMs: null, recoverAfterMs: null }]);
   const twoTargets = random.chance(0.5);
   const traffic = randomTraffic(random, makeNetwork().config);
   const adjust = (base: Config): Config => {

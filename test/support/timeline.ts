@@ -194,6 +194,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
   force: (world, [uplink]) => world.order({ type: 'command', command: { verb: 'force', uplink } }),
   disable: (world, [uplink]) => world.order({ type: 'command', command: { verb: 'disable', uplink } }),
   enable: (world, [uplink]) => world.order({ type: 'command', command: { verb: 'enable', uplink } }),
+  forget: (world) => world.order({ type: 'command', command: { verb: 'forget', uplink: null } }),
   auto: (world) => world.order({ type: 'command', command: { verb: 'auto' } }),
 };
 

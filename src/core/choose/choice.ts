@@ -175,8 +175,10 @@ export class FamilyChoice {
     this.reason = reason;
     this.sinceMs = nowMs;
     const silentSinceMs = left?.detector.silentSinceMs ?? null;
+    const ground = this.#groundOf(to, reason, left, paths);
+    const silentMs = silentSinceMs === null ? null : Math.round(nowMs - silentSinceMs);
     return {
-      ...recordOf('switch', 'warning', '', null, { silentMs: silentSinceMs === null ? null : Math.round(nowMs - silentSinceMs) }),
+      ...recordOf('switch', 'warning', '', null, { silentMs, ground }),
       severity: reason === 'preferred' || from === null ? 'notice' : 'warning',
       uplink: to,
       family: this.family,
@@ -187,8 +189,15 @@ export class FamilyChoice {
       text:
         from === null
           ? `IPv${this.family} goes by ${to}`
-          : `IPv${this.family} moves from ${from} to ${to}: ${reasonText[reason]}`,
+          : `IPv${this.family} moves from ${from} to ${to}: ${reasonText[reason]}${ground === null ? '' : ` (${ground})`}`,
     };
+  }
+
+  /** What was learned that made it move just now; null where the file or somebody's word decided. */
+  #groundOf(to: string, reason: Reason, left: Path | undefined, paths: readonly Path[]): string | null {
+    if (reason === 'preferred') return paths.find((p) => p.uplink.name === to)?.holdGround() ?? null;
+    if (reason === 'forced' || reason === 'drill' || left === undefined || left.linkFault !== null) return null;
+    return left.verdict.reason === reason ? left.patienceGround() : null;
   }
 
   /** Every watched path fell silent at nearly the same time: that is hardly every provider's fault. */
@@ -232,5 +241,6 @@ function candidateOf(path: Path, tier: number, { adminOf, closedOf, drill }: Cho
     routable: path.connected && nowMs >= path.refusedUntilMs,
     // ip6_route_multipath_add refuses hops without a gateway.
     joins: path.family === 4 || path.gateway !== null,
+    likelyBackInMs: () => (path.uplink.failAfterMs === null ? path.silences.likelyLeftMs(nowMs) : null),
   };
 }

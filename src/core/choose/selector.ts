@@ -24,7 +24,20 @@ export interface Candidate {
   readonly routable: boolean;
   /** the kernel takes it as one of several next hops of a route */
   readonly joins: boolean;
+  /**
+   * It is silent, and half of its silences like this one are over within so long; null = not silent, or nothing is learned. Asked
+   * only where all are silent: reckoning it takes time that a failover has not.
+   */
+  readonly likelyBackInMs: () => number | null;
 }
+
+/**
+ * Where all are silent, going to one that is likely to answer first saves a second of noticing at best, and being wrong costs two
+ * switches: its silences must be over this many times as soon.
+ */
+const SOONER = 8;
+/** Below this the one in use is likely to be back itself before it matters. */
+const LONG_SILENCE_MS = 10_000;
 
 export interface Choice {
   /** null: nothing to choose from, leave the kernel as it is */
@@ -87,6 +100,8 @@ export function selectUplink(
   const limping = usable.find((c) => c.health === 'degraded');
   if (limping !== undefined && !asked) return { uplink: limping.uplink, reason: why };
   const stuck = !asked && !isGood(current) && current.health !== 'unknown';
+  const sooner = stuck ? likelySooner(current, candidates) : undefined;
+  if (sooner !== undefined) return { uplink: sooner.uplink, reason: why };
   return { uplink: current.uplink, reason: stuck ? 'no-choice' : asked ? why : current.reason };
 }
 
@@ -116,6 +131,17 @@ export function tiersOf(tiers: readonly (number | null)[]): number[] {
     if (i > 0 && (own === null || own !== tiers[i - 1])) tier += 1;
     return tier;
   });
+}
+
+function likelySooner(current: Candidate, candidates: readonly Candidate[]): Candidate | undefined {
+  const staysMs = current.likelyBackInMs();
+  if (staysMs === null || staysMs < LONG_SILENCE_MS) return undefined;
+  const others = candidates.filter((c) => c !== current && c.admin !== 'disabled' && c.routable && c.health === 'down');
+  const sooner = others.flatMap((candidate) => {
+    const backMs = candidate.likelyBackInMs();
+    return backMs !== null && SOONER * backMs <= staysMs ? [{ candidate, backMs }] : [];
+  });
+  return sooner.sort((a, b) => a.backMs - b.backMs)[0]?.candidate;
 }
 
 function isGood(candidate: Candidate): boolean {

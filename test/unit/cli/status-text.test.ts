@@ -229,3 +229,23 @@ test('services: one line each, what it follows and how far it is; and messages t
   assert.match(statusText({ ...view, outbox: { waiting: 1, refused: 0 } }, plain), /^1 message waits in the outbox\.$/m);
   assert.doesNotMatch(statusText({ ...view, outbox: { waiting: 0, refused: 2 } }, plain), /outbox/);
 });
+
+test('what was learned: the patience with the uplink in use, and the way back to the other', () => {
+  const ground = 'median silence of this uplink 0.9 s, 9 of 10 end within 6 s: waiting 1.9 s';
+  const view: StatusView = {
+    ...calmView(),
+    uplinks: [
+      uplinkView('fast', [
+        pathView({ holdDownLeftMs: 40_000, holdDownMs: 79_000, holdDownGround: 'it failed again: staying away for 79 s' }),
+      ]),
+      uplinkView('backup', [
+        pathView({ active: true, patience: { learned: true, ms: 1_900, ground, leftMs: 1_200 } }),
+        pathView({ family: 6, patience: { learned: true, ms: 1_900, ground, leftMs: null } }),
+      ]),
+    ],
+  };
+  const lines = statusText(view, plain).split('\n');
+  assert.ok(lines.includes(`Patience with backup (IPv4): ${ground}, 1.2 s left.`));
+  assert.ok(lines.includes('The way back to fast: it failed again: staying away for 79 s.'));
+  assert.equal(lines.filter((line) => line.startsWith('Patience')).length, 1, 'only of what is in use');
+});

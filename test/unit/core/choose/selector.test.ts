@@ -45,6 +45,7 @@ function everyCandidate(uplink: string): Candidate[] {
               doubtful,
               routable,
               joins: true,
+              likelyBackInMs: () => null,
             }),
           ),
         ),
@@ -162,6 +163,7 @@ const candidate = (uplink: string, change: Partial<Candidate> = {}): Candidate =
   doubtful: false,
   routable: true,
   joins: true,
+  likelyBackInMs: () => null,
   ...change,
 });
 
