@@ -10,6 +10,8 @@ export interface Entry {
 
 interface Item extends Entry {
   readonly order: number;
+  /** one of a steady cadence, whose owner can move it on */
+  readonly periodic: boolean;
   readonly run: (nowMs: number) => void;
 }
 
@@ -17,8 +19,9 @@ export class Agenda {
   readonly #heap: Item[] = [];
   #order = 0;
 
-  at(atMs: number, run: (nowMs: number) => void): Entry {
-    const item: Item = { atMs, order: this.#order, run, cancelled: false };
+  /** @param periodic it comes again and again at a steady pace, and may be moved on where nothing happens (calm.ts) */
+  at(atMs: number, run: (nowMs: number) => void, periodic = false): Entry {
+    const item: Item = { atMs, order: this.#order, run, cancelled: false, periodic };
     this.#order += 1;
     this.#heap.push(item);
     this.#up(this.#heap.length - 1);
@@ -32,6 +35,13 @@ export class Agenda {
       this.#pop();
     }
     return null;
+  }
+
+  /** The earliest entry that is not periodic; Infinity where there is none. O(n). */
+  nextFixedMs(): number {
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const item of this.#heap) if (!item.periodic && !item.cancelled && item.atMs < earliest) earliest = item.atMs;
+    return earliest;
   }
 
   /** Runs everything due, oldest first; what these plan for the past or present runs too. */

@@ -78,6 +78,24 @@ export class Target {
     this.lastFailure = failure;
   }
 
+  /** So many regular probes, the last one sent then, were all answered after this time. O(probes) until the estimate rests. */
+  answeredAll(probes: number, lastSentMs: number, rttMs: number): void {
+    for (let left = probes; left > 0; left -= 1) {
+      const former = this.#rtt;
+      this.#rtt = smoothRtt(former, rttMs);
+      if (former !== null && former.srttMs === this.#rtt.srttMs && former.rttvarMs === this.#rtt.rttvarMs) break;
+    }
+    this.alive(lastSentMs, this.note);
+    this.window.filled(probes, rttMs);
+  }
+
+  /** So many regular probes to a target that is silent already were all lost without a word. */
+  missedAll(probes: number): void {
+    this.misses += probes;
+    this.lastFailure = { reason: 'timeout', detail: 'no answer' };
+    this.window.filled(probes, null);
+  }
+
   /**
    * Its death or return, once each: dead when it was silent for so long while its uplink lived.
    * @returns null where there is nothing new

@@ -12,6 +12,9 @@ interface Sample {
   readonly dueMs: number;
 }
 
+/** the id of no probe */
+const NOBODYS = -1;
+
 function isLost(sample: Sample, nowMs: number): boolean {
   return sample.state === 'lost' || (sample.state === 'pending' && sample.dueMs <= nowMs);
 }
@@ -68,6 +71,20 @@ export class SampleWindow {
   forgive(sinceMs: number, nowMs: number): void {
     const lost = this.#ring.filter((s) => isLost(s, nowMs) && s.dueMs > sinceMs).sort((a, b) => a.dueMs - b.dueMs);
     for (const sample of lost.slice(1)) sample.state = 'void';
+  }
+
+  /** So many regular probes were all answered after this time, or all lost (null), and nobody looked meanwhile. O(capacity). */
+  filled(probes: number, rttMs: number | null): void {
+    const state = rttMs === null ? 'lost' : 'answered';
+    for (let left = Math.min(probes, this.#capacity); left > 0; left -= 1) {
+      this.#ring[this.#next] = { id: NOBODYS, state, rttMs: rttMs ?? 0, dueMs: Number.NEGATIVE_INFINITY };
+      this.#next = (this.#next + 1) % this.#capacity;
+    }
+  }
+
+  /** Every sample was answered after exactly this time. O(n). */
+  isOnly(rttMs: number): boolean {
+    return this.#ring.every((sample) => sample.state === 'answered' && sample.rttMs === rttMs);
   }
 
   clear(): void {
