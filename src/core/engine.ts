@@ -236,6 +236,8 @@ export class Engine {
     if (this.#blind || this.#stopped || !this.#started || this.#keeper.applying) return null;
     if (this.#config.drill !== null || this.#config.uplinks.some((u) => u.metered !== null)) return null;
     const paths = this.#paths.all();
+    // While nothing works, what is chosen depends on how long each has been silent.
+    if (!paths.some((path) => path.verdict.health === 'up')) return null;
     let untilMs = Math.min(calm.untilMs, this.#agenda.nextFixedMs());
     const lines = paths.map((path) => calm.lines.get(path.key));
     for (const [i, path] of paths.entries()) {
@@ -664,7 +666,7 @@ export class Engine {
     this.#aftermath.handOut();
     if (this.#save) {
       this.#save = false;
-      this.#emit({ type: 'save', saved: this.saved() });
+      if (this.#around.forgetful !== true) this.#emit({ type: 'save', saved: this.saved() });
     }
     const nextMs = this.#agenda.nextMs();
     if (nextMs !== null && nextMs !== this.#dueMs) this.#emit({ type: 'set-timer', atMs: nextMs });

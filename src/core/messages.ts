@@ -197,6 +197,8 @@ export interface Surroundings {
   readonly wallMs: (monotonicMs: number) => number;
   /** what local time is ahead of UTC at a Unix instant, ms; absent = 0 */
   readonly utcOffsetMs?: (wallMs: number) => number;
+  /** nothing outlives this process: no `save` is asked for (a simulation) */
+  readonly forgetful?: boolean;
 }
 
 // ---- what `status` shows -------------------------------------------------------------------------------------------

@@ -453,10 +453,10 @@ export class Detector {
 
   /** Whether all goes on as it is now for as long as the line does: everything answered, or nothing, and known for long. O(targets). */
   isCalm(line: CalmLine): boolean {
-    if (this.#suspended !== null || this.#burst !== null || this.#watching) return false;
+    if (this.#suspended !== null || this.#burst !== null) return false;
     for (const probe of this.#outstanding.values()) if (probe.due !== null) return false;
     if (line.rttMs !== null) return this.#state === 'answering' && this.targets.every((t) => answersAll(t));
-    if (this.#state !== 'silent' || this.#silentSinceMs === null) return false;
+    if (this.#state !== 'silent' || this.#silentSinceMs === null || this.#watching) return false;
     if (!this.targets.every((t) => t.silentSinceMs !== null && t.silent && t.lastFailure?.reason === 'timeout')) return false;
     if (this.gateway === null) return true;
     const gatewayKnown =

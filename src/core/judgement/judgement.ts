@@ -4,10 +4,10 @@
  * begin and end; it knows neither probes nor routes, and not where traffic is.
  */
 import { Forecast, goodSteps, silenceSteps } from './forecast.js';
-import { GAP_KINDS_S, goodAnswer, kindOf, SILENCE_KINDS_S, silenceAnswer, solve } from './game.js';
+import { GAP_KINDS_S, goodAnswer, kindOf, SILENCE_KINDS_S, silenceAnswer, solve, type Values } from './game.js';
 import { type Ground, holdGround, patienceGround } from './ground.js';
 import { stepOf } from './life-table.js';
-import { Memory, type SilenceCause } from './memory.js';
+import { Memory, type Remembered, type SilenceCause } from './memory.js';
 import { type JudgementState, memoryOf, stateOf } from './state.js';
 import { accounted, borne, type Follower, fullTrust, onUplink, settled, type Trust } from './trust.js';
 import { defaultTuning, type Tuning } from './tuning.js';
@@ -55,6 +55,13 @@ interface Ended {
   accounted: boolean;
 }
 
+/** What the remembered silences say of those to come. */
+interface Foretold extends Costs {
+  readonly episodes: readonly Remembered[];
+  readonly forecast: Forecast;
+  readonly values: Values;
+}
+
 interface Decision {
   readonly afterMs: number;
   readonly ground: Ground;
@@ -70,6 +77,7 @@ export class Judgement {
   #other: Follower = onUplink;
   #silence: Silence | null = null;
   #goodSinceMs: number | null = null;
+  #foretold: Foretold | null = null;
   /** the last silence that ended; its hold is judged when somebody asks, or when it must be accounted for */
   #ended: Ended | null = null;
 
@@ -221,8 +229,7 @@ export class Judgement {
     };
     if (severity <= costs.backup) return decide(Number.POSITIVE_INFINITY, 'not-worse');
     if (!this.#trust.believed) return decide(safePatienceS, 'safe');
-    const forecast = new Forecast(remembered, this.#tuning);
-    const values = this.#values(forecast, costs);
+    const { forecast, values } = this.#foretell(costs);
     const gapKind = kindOf(GAP_KINDS_S, now.gapS ?? GAP_KINDS_S.at(-1) ?? 0);
     const hazardOf = forecast.silence(now.gapS, now.formerSilenceS, cause);
     const { afterS } = silenceAnswer(silenceSteps, hazardOf, gapKind, severity, values, costs);
@@ -238,19 +245,24 @@ export class Judgement {
       return { afterMs, ground: holdGround(remembered, afterMs, how) };
     };
     if (!this.#trust.believed) return decide(safeHoldS, 'safe');
-    const forecast = new Forecast(remembered, this.#tuning);
-    const values = this.#values(forecast, costs);
+    const { forecast, values } = this.#foretell(costs);
     const hazardOf = forecast.good(silenceS, gapS);
     const { afterS } = goodAnswer(goodSteps, hazardOf, kindOf(SILENCE_KINDS_S, silenceS), values, costs);
     const learnedS = this.#blend(afterS, this.#tuning.hopefulHold * safeHoldS, 1);
     return decide(Math.max(learnedS, this.#tuning.leastHold * safeHoldS), 'learned');
   }
 
-  #values(forecast: Forecast, costs: Costs) {
-    const episodes = this.#memory.episodes;
+  /** Costs a millisecond, once for what is remembered: a hold and the next patience look at the same. */
+  #foretell(costs: Costs): Foretold {
+    const { episodes } = this.#memory;
+    const former = this.#foretold;
+    if (former?.episodes === episodes && former.switchS === costs.switchS && former.backup === costs.backup) return former;
+    const forecast = new Forecast(episodes, this.#tuning);
     const weight = episodes.reduce((sum, { silenceS }) => sum + silenceS, 0);
     const severity = weight === 0 ? 1 : episodes.reduce((sum, e) => sum + e.severity * e.silenceS, 0) / weight;
-    return solve(silenceSteps, goodSteps, forecast.kinds(), severity, costs);
+    const values = solve(silenceSteps, goodSteps, forecast.kinds(), severity, costs);
+    this.#foretold = { episodes, ...costs, forecast, values };
+    return this.#foretold;
   }
 
   /** Between what was learned and what is right for unknown links, on a logarithmic scale. */

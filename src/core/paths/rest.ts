@@ -10,7 +10,7 @@ export function restsUntil(path: Path, line: CalmLine, nowMs: number): number | 
   const { detector, verdict } = path;
   if (!detector.isCalm(line)) return null;
   if (line.rttMs === null) return verdict.health === 'down' ? Number.POSITIVE_INFINITY : null;
-  if (verdict.health !== 'up' || !figuresRest(path, line.rttMs, nowMs)) return null;
+  if (verdict.health !== 'up' || path.silences.trouble !== null || !figuresRest(path, line.rttMs, nowMs)) return null;
   const heldMs = path.holdDownLeftMs(nowMs) ?? 0;
   return heldMs > 0 ? nowMs + heldMs : Number.POSITIVE_INFINITY;
 }
