@@ -66,7 +66,14 @@ test('a command is handed on, and its answer says what was decided', async () =>
   assert.equal(response.status, 200);
   assert.deepEqual(await response.json(), { ok: true, text: 'IPv4 leaves by backup', details: ['forced'] });
   await request('/command', post({ verb: 'auto' }));
-  assert.deepEqual(commands, [{ verb: 'force', uplink: 'backup' }, { verb: 'auto' }]);
+  await request('/command', post({ verb: 'forget' }));
+  await request('/command', post({ verb: 'forget', uplink: 'fast' }));
+  assert.deepEqual(commands, [
+    { verb: 'force', uplink: 'backup' },
+    { verb: 'auto' },
+    { verb: 'forget', uplink: null },
+    { verb: 'forget', uplink: 'fast' },
+  ]);
 });
 
 test('a drill is handed on with what was left out as null', async () => {
@@ -83,6 +90,7 @@ test('a wrong command reaches nobody and says what is right', async () => {
     ['{', 400, /not JSON/],
     ['null', 400, /verb/],
     [{ verb: 'fly', uplink: 'fast' }, 400, /'fly' is not known/],
+    [{ verb: 'forget', uplink: 'fats' }, 404, /no uplink 'fats'/],
     [{ verb: 'force' }, 400, /needs the name/],
     [{ verb: 'force', uplink: 7 }, 400, /needs the name/],
     [{ verb: 'force', uplink: 'fats' }, 404, /no uplink 'fats'/],
