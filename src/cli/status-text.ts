@@ -8,7 +8,16 @@ import { type Family, type Health, type Reason, reasonText } from '../core/model
 import { formatDuration } from '../core/show/describe.js';
 import { clockTime, formatRtt, formatShare } from './figures.js';
 import { type Align, type Colour, type Paint, table } from './paint.js';
-import { drainingLines, drillLines, learnedLines, rogueLines, sharingText, tierCell, usageTable, viaLines } from './status-extras.js';
+import {
+  drainingLines,
+  drillLines,
+  learnedLines,
+  rogueLines,
+  sharingText,
+  tierCell,
+  usageTable,
+  viaLines,
+} from './status-extras.js';
 
 /** Ends with a newline. */
 export function statusText(view: StatusView, paint: Paint): string {
@@ -17,7 +26,11 @@ export function statusText(view: StatusView, paint: Paint): string {
   if (view.uplinks.length > 0) lines.push('', ...uplinkTable(view, paint));
   const draining = drainingLines(view);
   const remarks = [...targetLines(view, paint), ...viaLines(view, paint)];
-  const notes = [...learnedLines(view), ...drillLines(view), ...(view.outbox.waiting > 0 ? [waitingLine(view.outbox.waiting)] : [])];
+  const notes = [
+    ...learnedLines(view),
+    ...drillLines(view),
+    ...(view.outbox.waiting > 0 ? [waitingLine(view.outbox.waiting)] : []),
+  ];
   // What a service failed at, and who a stranger is, stands in its own line.
   const said = (problem: string): boolean =>
     view.services.some(({ name }) => problem.startsWith(`${name} does not follow `)) ||

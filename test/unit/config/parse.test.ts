@@ -209,7 +209,11 @@ uplinks:
   assert.equal(switchCostMs, 4_000);
   assert.deepEqual([a?.failAfterMs, a?.patienceBounds], [null, { minMs: 1_000, maxMs: 10_000 }]);
   assert.equal(a?.recoverAfterMs, 45_000);
-  assert.deepEqual([b?.failAfterMs, b?.patienceBounds.minMs, b?.recoverAfterMs], [null, 0, null], 'its own word outranks defaults');
+  assert.deepEqual(
+    [b?.failAfterMs, b?.patienceBounds.minMs, b?.recoverAfterMs],
+    [null, 0, null],
+    'its own word outranks defaults',
+  );
   assert.equal(c?.patienceBounds.minMs, 500);
   assert.deepEqual([a?.backupCost, b?.backupCost, c?.backupCost], [0.1, 0.1, 0]);
   const metered = config('uplinks: {a: {gateway: r1}, b: {gateway: r2, metered: true}}').uplinks;
