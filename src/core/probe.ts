@@ -26,6 +26,8 @@ export interface ProbeAsk {
   readonly address: string;
   /** so long after the ask nothing is expected any more: resources are given back. The engine's own deadline is far earlier */
   readonly giveUpMs: number;
+  /** label of the target whose regular sample it is; null or absent = part of a burst, of the watch over a silence, or for the gateway */
+  readonly sample?: string | null;
 }
 
 export type ProbeOutcome =

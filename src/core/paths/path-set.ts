@@ -202,7 +202,7 @@ export class PathSet {
     return {
       agenda: this.#port.agenda,
       random: this.#port.around.random,
-      ask: (path, target, giveUpMs) => this.#ask(path, target, giveUpMs),
+      ask: (path, target, giveUpMs, _nowMs, regular) => this.#ask(path, target, giveUpMs, regular),
       changed: (path, nowMs) => this.#port.assess(path, nowMs),
       suspected: (path, nowMs) => this.#port.suspected(path, nowMs),
       lossElsewhere: (path, nowMs) => this.#lossElsewhere(path, nowMs),
@@ -217,7 +217,7 @@ export class PathSet {
     return Math.min(1, ...others.map((other) => other.figures(nowMs).loss ?? 0));
   }
 
-  #ask(path: Path, target: Target, giveUpMs: number): number {
+  #ask(path: Path, target: Target, giveUpMs: number, regular: boolean): number {
     const id = this.#nextProbeId;
     this.#nextProbeId += 1;
     this.#owners.set(id, path);
@@ -228,6 +228,7 @@ export class PathSet {
       question: target.spec.question,
       address: splitZone(target.spec.address ?? '')[0],
       giveUpMs,
+      sample: regular ? target.spec.label : null,
     });
     return id;
   }

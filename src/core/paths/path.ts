@@ -33,7 +33,7 @@ const NAME_PATIENCE_MS = 1_000;
 export interface PathPort {
   readonly agenda: Agenda;
   readonly random: () => number;
-  ask(path: Path, target: Target, giveUpMs: number, nowMs: number): number;
+  ask(path: Path, target: Target, giveUpMs: number, nowMs: number, regular: boolean): number;
   changed(path: Path, nowMs: number): void;
   suspected(path: Path, nowMs: number): void;
   /** share of the packets that the best other path loses; 1 = there is none that could take the traffic */
@@ -139,7 +139,7 @@ export class Path {
     const detectorPort: DetectorPort = {
       agenda: port.agenda,
       random: port.random,
-      ask: (target, giveUpMs, now) => port.ask(this, target, giveUpMs, now),
+      ask: (target, giveUpMs, now, regular) => port.ask(this, target, giveUpMs, now, regular),
       changed: (now) => port.changed(this, now),
       suspected: (now) => port.suspected(this, now),
     };
@@ -402,11 +402,7 @@ export class Path {
 
   #lossNow(nowMs: number): Trouble {
     const { loss, lossOfFull } = this.figures(nowMs);
-    const here = loss ?? 0;
-    const elsewhere = this.#lossElsewhere(nowMs);
-    // Both are counted in a window only: a difference that chance alone makes twice in a hundred times is none.
-    const chance = 2 * Math.sqrt((here * (1 - here) + elsewhere * (1 - elsewhere)) / this.uplink.probe.windowSamples);
-    const beyond = here - elsewhere > chance ? here - elsewhere : 0;
+    const beyond = (loss ?? 0) - this.#lossElsewhere(nowMs);
     const severity = Math.min(1, Math.max(SEVERITY_STEP / 5, SEVERITY_STEP * Math.round(beyond / SEVERITY_STEP)));
     // What has been lost so far has been felt.
     const feltMs = lossOfFull * this.uplink.probe.windowSamples * this.detector.intervalMs;
