@@ -39,6 +39,7 @@ export const BUILT_IN = {
   lanPrefix: null,
   drill: null,
   routerAdvertisements: 'watch',
+  history: { keepMs: 400 * 86_400_000, rawMs: 2 * 86_400_000, maxBytes: 100_000_000 },
   dns: { port: 53, type: 'A' },
 } as const satisfies Omit<Config, 'uplinks' | 'services'> & {
   uplink: Omit<UplinkConfig, 'name' | 'gateways' | 'interface' | 'targets' | 'degraded'> & {

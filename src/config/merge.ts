@@ -7,6 +7,7 @@ import { checkUplinks, sharesWith } from './between.js';
 import { mergeChannels } from './channels.js';
 import { BUILT_IN } from './defaults.js';
 import { mergeFollowers, mergeHooks } from './followers.js';
+import { mergeHistory } from './history-schema.js';
 import { checkKernelNumbers } from './numbers.js';
 import { complaint, type Report } from './problem.js';
 import type { FileShape } from './schema.js';
@@ -75,5 +76,6 @@ export function mergeConfig(file: FileShape, order: Order, report: Report): Conf
       followers: mergeFollowers(file, order.uplinks, report),
       hooks: file.hooks === undefined ? null : mergeHooks(file.hooks, report),
     },
+    history: mergeHistory(file.history, report),
   };
 }

@@ -6,6 +6,7 @@ import * as z from 'zod/mini';
 import { type GatewayRef, MAX_UPLINKS, RULE_PRIORITIES } from '../core/config.js';
 import { BUILT_IN } from './defaults.js';
 import { follow, hooks, mailRelay, resolver } from './follow-schema.js';
+import { history } from './history-schema.js';
 import { interfaceComplaint, readHost } from './host.js';
 import { leaf, list, mapping, named, offOr, optional, textOr, type ValueSchema } from './leaf.js';
 import { notify } from './notify-schema.js';
@@ -334,6 +335,7 @@ export const fileSchema = mapping(
       'lan-prefix': lanPrefix,
       drill,
       'router-advertisements': routerAdvertisements,
+      history,
       notify,
       'mail-relay': mailRelay,
       follow,

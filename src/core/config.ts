@@ -172,6 +172,16 @@ export interface DrillConfig {
   readonly forMs: number;
 }
 
+/** What is kept of outages and measurements: `history.db` in the state directory. */
+export interface HistoryConfig {
+  /** age at which the figures of single minutes go; outages, switches and events stay for five years */
+  readonly keepMs: number;
+  /** age at which single samples go */
+  readonly rawMs: number;
+  /** of the file and what stands beside it; the oldest goes first */
+  readonly maxBytes: number;
+}
+
 /** The numbers by which our objects in the kernel are known as ours. */
 export interface KernelNumbers {
   /** rtm_protocol of our routes */
@@ -209,6 +219,8 @@ export interface Config {
   readonly routerAdvertisements: 'watch' | 'ignore';
   /** who is told, and what follows the way out */
   readonly services: ServicesConfig;
+  /** null = `off` */
+  readonly history: HistoryConfig | null;
 }
 
 /** Slots 0..62: the kernel numbers of one uplink. The mark's low six bits within the mask are slot + 1, its top bit says "probe". */

@@ -61,6 +61,7 @@ export function config(uplinks: readonly UplinkConfig[], change: Partial<Config>
     drill: null,
     routerAdvertisements: 'ignore',
     services: noServices,
+    history: null,
     ...change,
   };
 }
