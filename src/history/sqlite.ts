@@ -51,7 +51,8 @@ export function openSqlite(path: string, access: 'write' | 'read' | 'still', bus
   const query = { write: 'mode=rw', read: 'mode=ro', still: 'mode=ro&immutable=1' }[access];
   const database = trying(() => new Database(`file:${encodeURI(path).replace(/[?#]/g, encodeURIComponent)}?${query}`));
   const prepare = (sql: string): Statement => {
-    const statement = trying(() => database.prepare(sql).raw());
+    const statement = trying(() => database.prepare(sql));
+    if (statement.reader) statement.raw();
     // As one list: a single null or blob would be taken for an object of named values.
     return {
       run: (...values) => void trying(() => statement.run(values)),
