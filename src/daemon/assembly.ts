@@ -14,6 +14,7 @@ import type { FlowKeeper } from '../core/flow.js';
 import type { Kernel, KernelState, OpResult } from '../core/kernel.js';
 import type { SavedState, Surroundings } from '../core/messages.js';
 import type { Prober } from '../core/probe.js';
+import { HistoryKeeper } from '../history/history.js';
 import { EventJournal } from '../history/journal.js';
 import { ensureWritable, LOCK_FILE, loadState, StateStore } from '../history/state-store.js';
 import { bootId } from '../kernel/boot.js';
@@ -118,6 +119,8 @@ export interface Assembly {
   readonly watchers: Watchers;
   /** null in a dry run */
   readonly services: Services | null;
+  /** null in a dry run; writes nothing before it is started */
+  readonly history: HistoryKeeper | null;
   /** Resolves when the state as it is now is on disk, or the disk refused it (which is told). */
   readonly kept: () => Promise<void>;
   /** Resolves with the first probe asked. */
@@ -146,6 +149,11 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
       : log.write('error', `${what} cannot be written: ${message}`);
   const journal = dryRun ? null : new EventJournal(stateDir, tellDisk('the event journal'));
   const recorder = new Recorder({ log, journal: journal ?? { append: () => undefined }, wallMs: realClock.wallMs });
+  const tellHistory = (severity: 'notice' | 'error', text: string): void => log.write(severity, text);
+  const history = dryRun
+    ? null
+    : new HistoryKeeper(config.history, { directory: stateDir, clock: realClock, report: tellHistory });
+  if (history !== null) recorder.follow((entry) => history.record(entry));
   const { saved, problem } = await loadState(stateDir);
   if (problem !== null) log.write('error', problem);
   if (!dryRun) refuseOtherNumbers(config, saved);
@@ -165,7 +173,11 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     post: (event) => loop.post(event),
     onProblem: (text) => log.write('warning', text),
   });
-  const realProber = createProber(kernelSockets, (outcome) => loop.outcome(outcome));
+  const realProber = createProber(kernelSockets, (outcome) => {
+    // The engine first: it says whether this process stood still, and then the outcome proves nothing.
+    loop.outcome(outcome);
+    history?.outcome(outcome);
+  });
   const prober = dryKernel === null ? realProber : new DryRunProber(realProber, dryKernel, (text) => log.write('warning', text));
   let onProbe: () => void = () => undefined;
   const probing = new Promise<void>((resolve) => {
@@ -194,9 +206,13 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     prober: {
       ask: (ask) => {
         prober.ask(ask);
+        history?.asked(ask);
         onProbe();
       },
-      forget: (path) => prober.forget(path),
+      forget: (path) => {
+        prober.forget(path);
+        history?.forget(path);
+      },
       takeReadCount: () => prober.takeReadCount(),
       close: () => prober.close(),
     },
@@ -226,6 +242,7 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     prober,
     watchers,
     services,
+    history,
     kept: () => store.flushed(),
     probing,
     firstResults: first.results,
@@ -233,10 +250,12 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
       watchers.close();
       await flows.close();
       prober.close();
+      const written = history?.close();
       await services?.close();
       await first.kernel.close();
       await recorder.close();
       await journal?.close();
+      await written;
       await log.close();
     },
   };

@@ -9,6 +9,7 @@ import { PROGRAM_VERSION } from '../api/version.js';
 import type { Config } from '../core/config.js';
 import type { OpResult } from '../core/kernel.js';
 import type { StatusView } from '../core/messages.js';
+import type { Family } from '../core/model.js';
 import { PING_GROUP_RANGE } from '../core/plan/plan-sysctls.js';
 import { describeRecord } from '../core/show/describe.js';
 import { serviceManager } from '../kernel/notify.js';
@@ -125,6 +126,7 @@ class Daemon {
     await Promise.race([firstVerdicts(assembly), ended]);
     await log.open();
     await assembly.services?.start().catch((error: unknown) => log.write('error', `services cannot follow: ${String(error)}`));
+    assembly.history?.start();
     await assembly.watchers.configure(assembly.engine.config);
     await socket?.warmUp().catch((error: unknown) => log.write('error', `the control socket cannot answer: ${String(error)}`));
 
@@ -189,7 +191,7 @@ class Daemon {
   }
 
   #backend(assembly: Assembly): ApiBackend {
-    const { loop, engine, recorder, journal, kept, services } = assembly;
+    const { loop, engine, recorder, journal, kept, services, history } = assembly;
     const view = (): StatusView => {
       const now = engine.view(performance.now());
       if (services === null) return { ...now, dryRun: this.#options.dryRun };
@@ -198,7 +200,7 @@ class Daemon {
       return {
         ...now,
         outbox: { waiting: messages.length - refused, refused },
-        problems: [...now.problems, ...services.problems()],
+        problems: [...now.problems, ...services.problems(), ...(history?.problems() ?? [])],
       };
     };
     return {
@@ -241,6 +243,7 @@ class Daemon {
       for (const warning of warnings) log.write('warning', warning);
       const details = loop.ask({ type: 'config-reloaded', config }).map(describeRecord);
       assembly.services?.reload(config.services);
+      assembly.history?.configure(config.history, pathsOf(config));
       void assembly.watchers.configure(config);
       if (!this.#options.dryRun) recorder.writeTextTo(config.log);
       return { ok: true, text: `${this.#options.configPath} is in force`, details: [...warnings, ...details] };
@@ -252,6 +255,10 @@ class Daemon {
       this.#manager.ready(firstSentence(assembly));
     }
   }
+}
+
+function pathsOf({ uplinks }: Config): { uplink: string; family: Family }[] {
+  return uplinks.flatMap(({ name, gateways }) => gateways.map(({ family }) => ({ uplink: name, family })));
 }
 
 function healthProblems({ loop }: Assembly): string[] {
