@@ -5,9 +5,11 @@
  * state machine, whose states are only understood together.
  */
 import type { Agenda, Entry } from '../agenda.js';
+import type { CalmLine } from '../calm.js';
 import type { ProbeConfig } from '../config.js';
 import type { LossReason, Reason } from '../model.js';
 import { Burst, type BurstCause } from './burst.js';
+import { Cadence } from './cadence.js';
 import { Target, type TargetAddress } from './target.js';
 
 /** While a silence is borne the targets are asked at this pace, so that its end is noticed soon. */
@@ -59,7 +61,9 @@ export class Detector {
   readonly #outstanding = new Map<number, Outstanding>();
   #state: DetectorState = 'idle';
   #burst: Burst | null = null;
-  #planned: Entry[] = [];
+  #planned: { readonly target: Target; readonly cadence: Cadence }[] = [];
+  /** when the gateway was last asked by its cadence */
+  #gatewayAskedMs = Number.NEGATIVE_INFINITY;
   #silentSinceMs: number | null = null;
   #reason: Reason = 'starting';
   #watching = false;
@@ -96,8 +100,7 @@ export class Detector {
     if (intervalMs === this.#intervalMs) return;
     this.#intervalMs = intervalMs;
     if (this.#planned.length === 0) return;
-    for (const entry of this.#planned) entry.cancelled = true;
-    this.#planned = [];
+    this.#unplan();
     this.#planRegular(nowMs);
   }
 
@@ -212,30 +215,31 @@ export class Detector {
   #planRegular(nowMs: number): void {
     const interval = this.#intervalMs;
     const phase = this.#port.random() * (interval / Math.max(1, this.targets.length));
+    const plan = (target: Target, firstMs: number, ask: (now: number) => void): void => {
+      // However late: the cadence is kept, so that the targets stay spread.
+      this.#planned.push({ target, cadence: new Cadence(this.#port.agenda, firstMs, interval, true, ask) });
+    };
     this.targets.forEach((target, i) => {
-      this.#every(nowMs + phase + (i * interval) / this.targets.length, interval, target, () => true);
+      plan(target, nowMs + phase + (i * interval) / this.targets.length, (now) => this.#ask(target, true, null, now));
     });
     const gateway = this.gateway;
     if (gateway === null) return;
-    // In a silence the gateway is asked as often as the targets: it tells where the fault lies, and when the router is back.
-    let lastMs = nowMs;
-    this.#every(nowMs + phase + interval / 2, interval, gateway, (now) => {
-      const wanted = this.#state === 'silent' || now - lastMs >= GATEWAY_EVERY_MS;
-      if (wanted) lastMs = now;
-      return wanted;
+    this.#gatewayAskedMs = nowMs;
+    plan(gateway, nowMs + phase + interval / 2, (now) => {
+      if (this.#wantsGateway(now)) this.#ask(gateway, true, null, now);
     });
   }
 
-  #every(firstMs: number, intervalMs: number, target: Target, wanted: (nowMs: number) => boolean): void {
-    const at = this.#planned.length;
-    const plan = (atMs: number): void => {
-      this.#planned[at] = this.#port.agenda.at(atMs, (now) => {
-        if (wanted(now)) this.#ask(target, true, null, now);
-        // However late: the cadence is kept, so that the targets stay spread, and nothing is caught up on.
-        plan(atMs + intervalMs * (1 + Math.max(0, Math.floor((now - atMs) / intervalMs))));
-      });
-    };
-    plan(firstMs);
+  /** In a silence the gateway is asked as often as the targets: it tells where the fault lies, and when the router is back. */
+  #wantsGateway(nowMs: number): boolean {
+    const wanted = this.#state === 'silent' || nowMs - this.#gatewayAskedMs >= GATEWAY_EVERY_MS;
+    if (wanted) this.#gatewayAskedMs = nowMs;
+    return wanted;
+  }
+
+  #unplan(): void {
+    for (const { cadence } of this.#planned) cadence.cancel();
+    this.#planned = [];
   }
 
   #ask(target: Target, regular: boolean, burst: Burst | null, nowMs: number): void {
@@ -435,8 +439,7 @@ export class Detector {
 
   /** Ends all that is under way: plans, burst, and the meaning of what is outstanding. */
   #interrupt(): void {
-    for (const entry of this.#planned) entry.cancelled = true;
-    this.#planned = [];
+    this.#unplan();
     this.#burst?.cancel();
     this.#burst = null;
     for (const [id, probe] of this.#outstanding) {
@@ -446,6 +449,68 @@ export class Detector {
     }
   }
 
+  // ---- where nothing happens (calm.ts) -----------------------------------------------------------------------------
+
+  /** Whether all goes on as it is now for as long as the line does: everything answered, or nothing, and known for long. O(targets). */
+  isCalm(line: CalmLine): boolean {
+    if (this.#suspended !== null || this.#burst !== null) return false;
+    for (const probe of this.#outstanding.values()) if (probe.due !== null) return false;
+    if (line.rttMs !== null) return this.#state === 'answering' && this.targets.every((t) => answersAll(t));
+    if (this.#state !== 'silent' || this.#silentSinceMs === null || this.#watching) return false;
+    if (!this.targets.every((t) => t.silentSinceMs !== null && t.silent && t.lastFailure?.reason === 'timeout')) return false;
+    if (this.gateway === null) return true;
+    const gatewayKnown =
+      line.gatewayRttMs === null
+        ? this.gateway.silentSinceMs !== null && this.gateway.lastFailure?.reason === 'timeout'
+        : answersAll(this.gateway) && this.gateway.answeredSentMs >= this.#silentSinceMs;
+    return gatewayKnown && this.#diagnose(['timeout']) === this.#reason;
+  }
+
+  /** When so many further regular probes of the targets will have been sent, and one more: the time of that one. O(probes). */
+  timeOfProbe(after: number, untilMs: number): number {
+    const mine = this.#planned.filter((p) => p.target !== this.gateway).map((p) => p.cadence);
+    const times = mine.map((c) => c.nextMs);
+    for (let left = after; ; left -= 1) {
+      let first = 0;
+      for (let i = 1; i < times.length; i += 1) if ((times[i] ?? 0) < (times[first] ?? 0)) first = i;
+      const at = times[first] ?? Number.POSITIVE_INFINITY;
+      if (left <= 0 || at >= untilMs) return at;
+      times[first] = at + this.#intervalMs;
+    }
+  }
+
+  /** How long after it was asked a regular probe has its verdict, at most, ms. */
+  settlesWithinMs(line: CalmLine): number {
+    const answered = Math.max(line.rttMs ?? 0, line.gatewayRttMs ?? 0);
+    if (line.rttMs !== null) return answered;
+    const all = this.gateway === null ? this.targets : [...this.targets, this.gateway];
+    return all.reduce((most, target) => Math.max(most, target.deadlineMs), answered);
+  }
+
+  /**
+   * Nobody looks before this time: what would have been asked has been, and went as the line goes.
+   * @returns probes of the targets, and of the gateway
+   */
+  skipTo(cutMs: number, line: CalmLine): { readonly targets: number; readonly gateway: number } {
+    const sent = { targets: 0, gateway: 0 };
+    for (const { target, cadence } of this.#planned) {
+      const isGateway = target === this.gateway;
+      const rttMs = isGateway ? line.gatewayRttMs : line.rttMs;
+      let probes = 0;
+      let lastMs = 0;
+      cadence.skipTo(cutMs, (atMs) => {
+        if (isGateway && !this.#wantsGateway(atMs)) return;
+        probes += 1;
+        lastMs = atMs;
+      });
+      if (probes === 0) continue;
+      if (rttMs === null) target.missedAll(probes);
+      else target.answeredAll(probes, lastMs, rttMs);
+      sent[isGateway ? 'gateway' : 'targets'] += probes;
+    }
+    return sent;
+  }
+
   /** Probes older than any answer can be. The map keeps the order of sending: the old ones stand in front. */
   #sweep(nowMs: number): void {
     for (const [id, probe] of this.#outstanding) {
@@ -453,4 +518,9 @@ export class Detector {
       this.#outstanding.delete(id);
     }
   }
+}
+
+/** Nothing of it is missing, and its death is not told. */
+function answersAll(target: Target): boolean {
+  return target.misses === 0 && target.silentSinceMs === null && !target.reportedDead;
 }

@@ -40,6 +40,8 @@ export class Silences {
   readonly #judgement: Judgement;
   readonly #restoredHoldMs: number | null;
   #trouble: Trouble | null = null;
+  /** what was lost of it so far, in ms of full silence, up to `untilMs` */
+  #lost = { weighedMs: 0, untilMs: 0 };
   #foreseen: { readonly atMs: number; readonly patienceMs: number; readonly ground: string } | null = null;
   #likely: { readonly atMs: number; readonly leftMs: number | null } | null = null;
   /** learned anew since it was last saved */
@@ -64,25 +66,45 @@ export class Silences {
   see(trouble: Trouble | null, endedMs: number): EndedSilence | null {
     const former = this.#trouble;
     if (trouble === null && former === null) return null;
+    if (former !== null) this.#weigh(former.severity, endedMs);
     this.#foreseen = null;
     this.#likely = null;
     if (trouble === null && former !== null) {
       this.#trouble = null;
       const atMs = Math.max(endedMs, former.sinceMs);
+      const lengthMs = atMs - former.sinceMs;
+      // How much was lost in the end is no measure: a window empties slowly.
+      const partial = former.cause === 'loss' && lengthMs > 0;
+      const severity = partial ? Math.min(1, Math.max(0.01, this.#lost.weighedMs / lengthMs)) : former.severity;
+      this.#judgement.silenceChanged(former.cause, severity);
       this.#judgement.silenceEnded(atMs);
       this.unsaved = true;
-      return { cause: former.cause, severity: former.severity, beganMs: former.sinceMs, lengthMs: atMs - former.sinceMs };
+      return { cause: former.cause, severity, beganMs: former.sinceMs, lengthMs };
     }
     if (trouble === null) return null;
-    if (former === null) {
-      this.#trouble = trouble;
-      this.#judgement.silenceBegan(trouble.sinceMs, trouble.cause, trouble.severity);
+    if (former === null) this.#begin(trouble);
+    else if ((former.cause === 'loss') !== (trouble.cause === 'loss')) {
+      // From losing a part to losing all, or back: how long the one lasted says nothing of the other, and what was borne of
+      // the one is no patience with the other.
+      this.#judgement.interrupted(Math.max(trouble.sinceMs, former.sinceMs));
+      this.#begin(trouble);
     } else if (former.cause !== trouble.cause || former.severity !== trouble.severity) {
       // It is the same trouble, better known: it began when it began.
       this.#trouble = { ...trouble, sinceMs: former.sinceMs };
       this.#judgement.silenceChanged(trouble.cause, trouble.severity);
     }
     return null;
+  }
+
+  #weigh(severity: number, untilMs: number): void {
+    const { weighedMs, untilMs: fromMs } = this.#lost;
+    this.#lost = { weighedMs: weighedMs + severity * Math.max(0, untilMs - fromMs), untilMs: Math.max(fromMs, untilMs) };
+  }
+
+  #begin(trouble: Trouble): void {
+    this.#trouble = trouble;
+    this.#lost = { weighedMs: 0, untilMs: trouble.sinceMs };
+    this.#judgement.silenceBegan(trouble.sinceMs, trouble.cause, trouble.severity);
   }
 
   /** Nobody watched until now: how long it was good or silent is not known. */

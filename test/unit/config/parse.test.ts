@@ -195,6 +195,35 @@ test('anchors may repeat what was said', () => {
   assert.deepEqual(uplinks[1]?.targets, uplinks[0]?.targets);
 });
 
+test('patience and hold-down: learned, learned within bounds, or given; what hurts how much', () => {
+  const { uplinks, switchCostMs } = config(`
+switch-cost: 4s
+defaults:
+  fail-after: {min: 500ms}
+  backup-cost: 0.1
+uplinks:
+  a: {gateway: r1, fail-after: {min: 1s, max: 10s}, recover-after: 45s}
+  b: {gateway: r2, fail-after: auto, metered: true}
+  c: {gateway: r3, backup-cost: 0}
+`);
+  const [a, b, c] = uplinks;
+  assert.equal(switchCostMs, 4_000);
+  assert.deepEqual([a?.failAfterMs, a?.patienceBounds], [null, { minMs: 1_000, maxMs: 10_000 }]);
+  assert.equal(a?.recoverAfterMs, 45_000);
+  assert.deepEqual(
+    [b?.failAfterMs, b?.patienceBounds.minMs, b?.recoverAfterMs],
+    [null, 0, null],
+    'its own word outranks defaults',
+  );
+  assert.equal(c?.patienceBounds.minMs, 500);
+  assert.deepEqual([a?.backupCost, b?.backupCost, c?.backupCost], [0.1, 0.1, 0]);
+  const metered = config('uplinks: {a: {gateway: r1}, b: {gateway: r2, metered: true}}').uplinks;
+  assert.deepEqual(
+    metered.map(({ backupCost }) => backupCost),
+    [0.02, 0.05],
+  );
+});
+
 /** Bad files: where the problem must be, and a part of what must be said. */
 const REFUSED: readonly { name: string; text: string; line: number; path: string; says: RegExp }[] = [
   {
@@ -267,6 +296,41 @@ const REFUSED: readonly { name: string; text: string; line: number; path: string
     line: 4,
     path: 'uplinks.a.fail-after',
     says: /a duration with unit is wanted, such as 200ms, 5s, 2m, or auto\. Did you mean 5s\?$/,
+  },
+  {
+    name: 'a patience whose bounds cross',
+    text: 'uplinks:\n  a:\n    gateway: r\n    fail-after: {min: 9s, max: 3s}\n',
+    line: 4,
+    path: 'uplinks.a.fail-after.min',
+    says: /more than max, 3s.*at most 3s/,
+  },
+  {
+    name: 'a bound of a patience that is none',
+    text: 'uplinks:\n  a:\n    gateway: r\n    recover-after: {least: 9s}\n',
+    line: 4,
+    path: 'uplinks.a.recover-after.least',
+    says: /unknown.*min, max/,
+  },
+  {
+    name: 'a misspelt auto',
+    text: 'uplinks:\n  a:\n    gateway: r\n    fail-after: automatic\n',
+    line: 4,
+    path: 'uplinks.a.fail-after',
+    says: /or auto/,
+  },
+  {
+    name: 'a backup that is as bad as no line',
+    text: 'uplinks:\n  a:\n    gateway: r\n    backup-cost: 1\n',
+    line: 4,
+    path: 'uplinks.a.backup-cost',
+    says: /too large.*0\.99/,
+  },
+  {
+    name: 'switches that cost nothing',
+    text: `${SMALLEST}switch-cost: 0s\n`,
+    line: 7,
+    path: 'switch-cost',
+    says: /too small.*100ms/,
   },
   {
     name: 'a negative duration',

@@ -1,0 +1,25 @@
+/** Whether and how long a path stays as it is while its line does: what the skipping of calm times (calm.ts) asks of each path. */
+import type { CalmLine } from '../calm.js';
+import type { Path } from './path.js';
+
+/**
+ * @returns until when nothing about it changes by itself; null = something may at any moment.
+ * O(targets x window)
+ */
+export function restsUntil(path: Path, line: CalmLine, nowMs: number): number | null {
+  const { detector, verdict } = path;
+  if (!detector.isCalm(line)) return null;
+  if (line.rttMs === null) return verdict.health === 'down' ? Number.POSITIVE_INFINITY : null;
+  if (verdict.health !== 'up' || path.silences.trouble !== null || !figuresRest(path, line.rttMs, nowMs)) return null;
+  const heldMs = path.holdDownLeftMs(nowMs) ?? 0;
+  return heldMs > 0 ? nowMs + heldMs : Number.POSITIVE_INFINITY;
+}
+
+/** What was lost only leaves the window from here on; where RTT or jitter count, they must be what they will be. */
+function figuresRest({ detector, uplink }: Path, rttMs: number, nowMs: number): boolean {
+  const { loss, rttMs: rtt, jitterMs: jitter } = uplink.degraded;
+  const { windowSamples } = uplink.probe;
+  const high = loss?.high ?? Number.POSITIVE_INFINITY;
+  const fewLost = detector.targets.every((t) => t.window.lostCount(nowMs) < high * windowSamples);
+  return fewLost && ((rtt === null && jitter === null) || detector.targets.every((t) => t.window.isOnly(rttMs)));
+}
