@@ -1,0 +1,144 @@
+/**
+ * A file of any size line by line, as bytes of one buffer that is used again and again: no line is copied, none made a
+ * string. Knows what no text has: NUL bytes and lines without end.
+ */
+import { type FileHandle, open } from 'node:fs/promises';
+import { SourceError } from './problem.js';
+
+const CHUNK_BYTES = 1 << 20;
+/** A longer line is none of a recording. */
+export const LONGEST_LINE_BYTES = 65_536;
+/** A year of `ping -D` every second is 2.4 GB. More is refused before it is read. */
+export const LARGEST_FILE_BYTES = 4 * 2 ** 30;
+
+/** `bytes[from..to)` without its line end; valid during the call alone. `line` counts from 1; empty lines are left out */
+export type LineSink = (bytes: Buffer, from: number, to: number, line: number) => void;
+
+export interface Input {
+  /** for people */
+  readonly name: string;
+  /** null = standard input */
+  readonly path: string | null;
+}
+
+/**
+ * @param opened sees the first bytes of the file before its first line; may throw
+ * @param progress told the share that was read, where the size is known
+ * @throws SourceError where the file cannot be read or is no text; whatever `sink` throws
+ */
+export async function eachLine(
+  input: Input,
+  opened: (head: Buffer) => void,
+  sink: LineSink,
+  run: { readonly signal?: AbortSignal; readonly progress?: (share: number) => void } = {},
+): Promise<void> {
+  const file = await openInput(input);
+  try {
+    const size = await checkedSize(input, file);
+    await readLines(input, file, opened, sink, (bytes) => {
+      run.signal?.throwIfAborted();
+      if (bytes > LARGEST_FILE_BYTES) throw tooLarge(input, bytes);
+      if (size > 0) run.progress?.(Math.min(1, bytes / size));
+    });
+  } catch (error) {
+    throw systemError(input, error);
+  } finally {
+    if (input.path !== null) await file.close();
+  }
+}
+
+async function readLines(
+  input: Input,
+  file: Pick<FileHandle, 'read'>,
+  opened: (head: Buffer) => void,
+  sink: LineSink,
+  tell: (bytes: number) => void,
+): Promise<void> {
+  const buffer = Buffer.allocUnsafe(CHUNK_BYTES + LONGEST_LINE_BYTES);
+  let total = 0;
+  let line = 1;
+  let kept = 0; // bytes of an unfinished line at the buffer's start
+  for (;;) {
+    const { bytesRead } = await file.read(buffer, kept, CHUNK_BYTES, null);
+    total += bytesRead;
+    tell(total);
+    const end = kept + bytesRead;
+    let from = 0;
+    if (total === bytesRead) {
+      if (bytesRead === 0) throw new SourceError(`${input.name}: the file is empty`, WANTED);
+      opened(buffer.subarray(0, end));
+      if (buffer[0] === 0xef && buffer[1] === 0xbb && buffer[2] === 0xbf) from = 3;
+    }
+    const nul = buffer.subarray(0, end).indexOf(0, kept);
+    const limit = nul < 0 ? end : nul;
+    for (let to = Math.max(from, kept); ; to += 1) {
+      while (to < limit && buffer[to] !== 0x0a) to += 1;
+      if (to >= limit) break;
+      const last = to > from && buffer[to - 1] === 0x0d ? to - 1 : to;
+      if (last > from) sink(buffer, from, last, line);
+      line += 1;
+      from = to + 1;
+    }
+    if (nul >= 0) {
+      throw new SourceError(`${input.name}:${line}: a NUL byte: from here on this is no text`, 'A text file is wanted.');
+    }
+    if (end - from > LONGEST_LINE_BYTES) {
+      throw new SourceError(
+        `${input.name}:${line}: the line is longer than ${LONGEST_LINE_BYTES} bytes: this is no recording`,
+        WANTED,
+      );
+    }
+    if (bytesRead === 0) {
+      const last = end > from && buffer[end - 1] === 0x0d ? end - 1 : end;
+      if (last > from) sink(buffer, from, last, line);
+      return;
+    }
+    buffer.copy(buffer, 0, from, end);
+    kept = end - from;
+  }
+}
+
+export const WANTED =
+  'Wanted: CSV with the columns t_ms,rtt_ms (probes), start_ms,duration_ms or state,duration_s (outages), or the output of ping -D.';
+
+async function openInput({ name, path }: Input): Promise<FileHandle> {
+  try {
+    return await open(path ?? '/dev/stdin', 'r');
+  } catch (error) {
+    throw systemError({ name, path }, error);
+  }
+}
+
+async function checkedSize(input: Input, file: FileHandle): Promise<number> {
+  const stat = await file.stat();
+  if (stat.isDirectory()) throw new SourceError(`${input.name}: this is a directory, a file is wanted`);
+  if (!stat.isFile()) return 0;
+  if (stat.size > LARGEST_FILE_BYTES) throw tooLarge(input, stat.size);
+  return stat.size;
+}
+
+const tooLarge = ({ name }: Input, bytes: number): SourceError =>
+  new SourceError(
+    `${name}: ${(bytes / 2 ** 30).toFixed(1)} GiB, at most ${LARGEST_FILE_BYTES / 2 ** 30} GiB are read`,
+    'Give a part of it, or one line of several.',
+  );
+
+function systemError({ name }: Input, error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : null;
+  switch (code) {
+    case 'ENOENT':
+      return new SourceError(`${name}: there is no such file`);
+    case 'EACCES':
+    case 'EPERM':
+      return new SourceError(`${name}: this user may not read it`);
+    case 'EISDIR':
+      return new SourceError(`${name}: this is a directory, a file is wanted`);
+    case 'ENOTDIR':
+      return new SourceError(`${name}: there is no such file: a part of its path is no directory`);
+    case 'EIO':
+    case 'ENXIO':
+      return new SourceError(`${name}: the file cannot be read: ${error instanceof Error ? error.message : ''}`);
+    default:
+      return error;
+  }
+}
