@@ -8,20 +8,23 @@ const MINUS = 0x2d;
 const EXACT_DIGITS = 15;
 const POWERS = Array.from({ length: EXACT_DIGITS + 1 }, (_, i) => 10 ** i);
 
+/** Those behind them are not looked at. */
+const MOST_CELLS = 64;
+
 const blank = (byte: number | undefined): boolean => byte === 0x20 || byte === 0x09;
 
 /** The bounds of one line's cells, without blanks and quotes around them; used again for each line. */
 export class Cells {
-  readonly #starts: number[] = [];
-  readonly #ends: number[] = [];
+  readonly #starts = new Int32Array(MOST_CELLS);
+  readonly #ends = new Int32Array(MOST_CELLS);
   #bytes: Buffer = Buffer.alloc(0);
   count = 0;
 
   read(bytes: Buffer, from: number, to: number): void {
     this.#bytes = bytes;
-    this.count = 0;
+    let count = 0;
     let start = from;
-    for (let at = from; at <= to; at += 1) {
+    for (let at = from; at <= to && count < MOST_CELLS; at += 1) {
       if (at < to && bytes[at] !== COMMA) continue;
       let end = at;
       while (start < end && blank(bytes[start])) start += 1;
@@ -30,11 +33,12 @@ export class Cells {
         start += 1;
         end -= 1;
       }
-      this.#starts[this.count] = start;
-      this.#ends[this.count] = end;
-      this.count += 1;
+      this.#starts[count] = start;
+      this.#ends[count] = end;
+      count += 1;
       start = at + 1;
     }
+    this.count = count;
   }
 
   /** a cell that is not there is empty */
@@ -51,12 +55,13 @@ export class Cells {
     if (this.isEmpty(index)) return Number.NaN;
     const end = this.#ends[index] ?? 0;
     const first = this.#starts[index] ?? 0;
-    const negative = this.#bytes[first] === MINUS;
+    const bytes = this.#bytes;
+    const negative = bytes[first] === MINUS;
     let whole = 0;
     let digits = 0;
     let behindDot = -1;
     for (let at = negative ? first + 1 : first; at < end; at += 1) {
-      const byte = this.#bytes[at] ?? 0;
+      const byte = bytes[at] ?? 0;
       if (byte >= 0x30 && byte <= 0x39) {
         whole = 10 * whole + (byte - 0x30);
         digits += 1;

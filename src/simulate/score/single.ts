@@ -74,7 +74,10 @@ export function clairvoyant(outages: readonly Outage[], { switchS, backup }: Cos
   return Math.min(onUplink, onBackup + switchS);
 }
 
-const PATIENCES_S = [0, 0.3, 0.5, 1, 1.5, 2, 3, 5, 7, 10, 15, 30, 60, 120, 1e9];
+/** Patience without end: one never leaves. */
+export const FOREVER_S = 1e9;
+
+const PATIENCES_S = [0, 0.3, 0.5, 1, 1.5, 2, 3, 5, 7, 10, 15, 30, 60, 120, FOREVER_S];
 const HOLDS_S = [1, 5, 10, 20, 30, 60, 120, 300, 600, 1800];
 
 /** Silence borne and health wanted, s: the fixed rules that are tried in hindsight. */
