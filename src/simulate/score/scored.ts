@@ -25,7 +25,9 @@ export function score(played: Played, links: readonly Link[], prices: Prices, re
   const ground = new Ground(
     links.map(({ silences, lossy }) => ({
       // What lies behind the part that was played is not known to it.
-      silences: silences.filter(({ fromMs }) => fromMs < span.toMs).map((s) => (s.toMs > span.toMs ? { ...s, toMs: span.toMs } : s)),
+      silences: silences
+        .filter(({ fromMs }) => fromMs < span.toMs)
+        .map((s) => (s.toMs > span.toMs ? { ...s, toMs: span.toMs } : s)),
       lossy,
     })),
     prices,

@@ -31,7 +31,8 @@ export interface Simulation {
 }
 
 export function linkFacts(uplink: string, source: string | null, { silences, lossy, unwatchedMs }: Link): LinkFacts {
-  const seconds = (spans: readonly Span[]): number => rounded(spans.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0) / 1000);
+  const seconds = (spans: readonly Span[]): number =>
+    rounded(spans.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0) / 1000);
   return {
     name: uplink,
     source,

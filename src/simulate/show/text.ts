@@ -32,8 +32,12 @@ export function text(simulation: Simulation): Text {
     ],
     notes: [
       ...(first.played.complete ? [] : ['interrupted: only the part up to then was played']),
-      ...(first.clairvoyant.cost === 0 ? ['nothing failed on the preferred uplink: the clairvoyant pays nothing, so there is no multiple'] : []),
-      ...(several && pricesDiffer(simulation) ? ['the configurations have different prices: the lower rows are for those of the first'] : []),
+      ...(first.clairvoyant.cost === 0
+        ? ['nothing failed on the preferred uplink: the clairvoyant pays nothing, so there is no multiple']
+        : []),
+      ...(several && pricesDiffer(simulation)
+        ? ['the configurations have different prices: the lower rows are for those of the first']
+        : []),
       ...simulation.notes,
     ],
   };
@@ -87,19 +91,28 @@ function peerRows({ peers, clairvoyant }: Scored): TextRow[] {
 function row(title: string, { switches, feltS, onBackupS, cost }: Bill, least: number, tone: TextRow['tone']): TextRow {
   const ratio = ratioOf(cost, least);
   return {
-    cells: [title, `${switches}`, feltText(feltS), lengthText(onBackupS), cost.toFixed(1), ratio === null ? '-' : ratio.toFixed(2)],
+    cells: [
+      title,
+      `${switches}`,
+      feltText(feltS),
+      lengthText(onBackupS),
+      cost.toFixed(1),
+      ratio === null ? '-' : ratio.toFixed(2),
+    ],
     tone,
   };
 }
 
-const pricesDiffer = ({ plays }: Simulation): boolean => new Set(plays.map(({ ground }) => JSON.stringify(ground.prices))).size > 1;
+const pricesDiffer = ({ plays }: Simulation): boolean =>
+  new Set(plays.map(({ ground }) => JSON.stringify(ground.prices))).size > 1;
 
 /** Outage that is felt stays in seconds: that is what is compared. */
 const feltText = (seconds: number): string => `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
 
 /** `41 s`, `12.5 min`, `3.4 h`, `2.3 d` */
 export function lengthText(seconds: number): string {
-  const [unit, size] = seconds < 120 ? ['s', 1] : seconds < 7_200 ? ['min', 60] : seconds < 172_800 ? ['h', 3_600] : ['d', 86_400];
+  const [unit, size] =
+    seconds < 120 ? ['s', 1] : seconds < 7_200 ? ['min', 60] : seconds < 172_800 ? ['h', 3_600] : ['d', 86_400];
   const value = seconds / Number(size);
   return `${value >= 100 || Number.isInteger(value) ? Math.round(value) : value.toFixed(1)} ${unit}`;
 }
