@@ -10,6 +10,7 @@ import type { Io } from './io.js';
 import { type PlaceOptions, type Places, placesOf } from './places.js';
 import { addLab } from './verbs/lab.js';
 import type { Verb } from './verbs/orders.js';
+import { addSimulate } from './verbs/simulate-options.js';
 
 /** The daemon's own bounds are narrower; these keep the number a number. */
 const DAY_MS = 86_400_000;
@@ -156,6 +157,7 @@ export function createProgram(io: Io, environment: NodeJS.ProcessEnv, done: (exi
       const { helper } = await import('./verbs/run.js');
       done(await helper(places(options), options));
     });
+  addSimulate(program, io, places, done);
   addLab(program, io, done);
   return program;
 }
