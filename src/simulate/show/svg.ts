@@ -7,15 +7,17 @@ import { bandParts } from './bands.js';
 import { type Line, panelParts } from './panel.js';
 import type { Simulation } from './report.js';
 import { element, escaped, type Frame, label } from './svg-parts.js';
-import { lengthText } from './text.js';
+import { lengthText, ruleText } from './text.js';
 import { timeTicks } from './ticks.js';
+import { useParts } from './use.js';
 
 const WIDTH = 1200;
-const LEFT = 130;
+const LEFT = 150;
 const RIGHT = 24;
 const TOP = 84;
-const BAND = 40;
-const BAND_GAP = 14;
+const BAND = 36;
+const BAND_GAP = 10;
+const LANE = 18;
 const PANEL = 240;
 const TICKS = 10;
 
@@ -29,15 +31,17 @@ export function plot(simulation: Simulation): string {
   const { span } = first.played;
   const names = simulation.uplinks[0] ?? [];
   const bandsHeight = names.length * (BAND + BAND_GAP);
-  const panelTop = TOP + bandsHeight + 22;
-  const height = panelTop + PANEL + 66;
+  const lanesTop = TOP + bandsHeight + 8;
+  const panelTop = lanesTop + names.length * LANE + 20;
+  const height = panelTop + PANEL + 76;
   const frame: Frame = { left: LEFT, width: WIDTH - LEFT - RIGHT, fromMs: span.fromMs, toMs: span.toMs };
   const lines = linesOf(simulation, first);
   const parts = [
     element('rect', { width: WIDTH, height, fill: '#ffffff' }),
     ...titleParts(simulation, first),
     ...axisParts(frame, simulation.originWallMs, panelTop + PANEL),
-    ...bandParts(first, names, frame, { top: TOP, height: BAND, gap: BAND_GAP, wall: wallOf(simulation) }),
+    ...bandParts(first, names, frame, { top: TOP, height: BAND, gap: BAND_GAP }),
+    ...useParts(first, names, frame, { top: lanesTop, lane: LANE, wall: wallOf(simulation) }),
     ...panelParts(lines, frame, { top: panelTop, height: PANEL }),
     ...legendParts(lines, height - 16),
   ];
@@ -72,7 +76,7 @@ function linesOf({ plays }: Simulation, first: Scored): Line[] {
   return [
     { name: 'clairvoyant', colour: COLOURS.least, course: first.clairvoyant.course, ground: first.ground, width: 1.5 },
     {
-      name: `best fixed rule in hindsight (${first.bestFixed.patienceS} s, ${first.bestFixed.holdS} s)`,
+      name: `best fixed rule in hindsight (${ruleText(first.bestFixed)})`,
       colour: COLOURS.fixed,
       course: first.bestFixed.course,
       ground: first.ground,
@@ -100,19 +104,22 @@ function axisParts(frame: Frame, originWallMs: number | null, bottom: number): s
   return [
     ...ticks.map(({ at }) => element('path', { d: `M${x(at).toFixed(1)} ${TOP - 4}V${bottom}`, stroke: '#e5e7eb' })),
     ...ticks.map(({ at, label: words }) => label(x(at), bottom + 16, words, { 'text-anchor': 'middle', fill: '#4b5563' })),
-    label(frame.left - 10, bottom + 16, originWallMs === null ? 'since start' : 'UTC', { 'text-anchor': 'end', fill: '#6b7280' }),
+    label(frame.left + frame.width, bottom + 32, originWallMs === null ? 'time since the beginning' : 'UTC', {
+      'text-anchor': 'end',
+      fill: '#6b7280',
+    }),
   ];
 }
 
 const LEGEND = [
   ['#7f1d1d', 'silent'],
   ['#fdba74', 'loss'],
-  ['#16a34a', 'taken for up'],
-  ['#eab308', 'degraded'],
+  ['#86efac', 'taken for up'],
+  ['#facc15', 'degraded'],
   ['#dc2626', 'down'],
 ] as const;
 /** of a letter at this size, about */
-const LETTER = 6.3;
+const LETTER = 6;
 
 function legendParts(lines: readonly Line[], y: number): string[] {
   const parts: string[] = [];

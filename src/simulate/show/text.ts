@@ -1,5 +1,6 @@
 /** What came of a simulation for people: a sentence, and a table of what else it could have cost. Lines without colours. Pure. */
 import type { Bill } from '../played.js';
+import type { Fixed } from '../score/rules.js';
 import { ratioOf, type Scored } from '../score/scored.js';
 import { FOREVER_S } from '../score/single.js';
 import type { LinkFacts, Simulation } from './report.js';
@@ -75,11 +76,10 @@ function sentences({ bill, never, recorded }: Scored): string[] {
 
 function measures({ clairvoyant, ground, bestFixed, never, recorded }: Scored): TextRow[] {
   const least = clairvoyant.cost;
-  const patience = bestFixed.patienceS >= FOREVER_S ? 'never' : `${bestFixed.patienceS} s`;
   return [
     ...(recorded === null ? [] : [row('what really happened', recorded.bill, least, 'measure')]),
-    row('who knows all outages beforehand', ground.bill(clairvoyant.course), least, 'measure'),
-    row(`best fixed rule in hindsight (${patience}, ${bestFixed.holdS} s)`, bestFixed.bill, least, 'measure'),
+    row('clairvoyant: knows all outages beforehand', ground.bill(clairvoyant.course), least, 'measure'),
+    row(`best fixed rule in hindsight (${ruleText(bestFixed)})`, bestFixed.bill, least, 'measure'),
     row('never switching', never, least, 'measure'),
   ];
 }
@@ -101,6 +101,11 @@ function row(title: string, { switches, feltS, onBackupS, cost }: Bill, least: n
     ],
     tone,
   };
+}
+
+/** Silence borne and health wanted. */
+export function ruleText({ patienceS, holdS }: Fixed): string {
+  return patienceS >= FOREVER_S ? 'never leaves' : `${patienceS} s, ${holdS} s`;
 }
 
 const pricesDiffer = ({ plays }: Simulation): boolean =>

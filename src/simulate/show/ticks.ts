@@ -8,7 +8,7 @@ const STEPS_MS = [
   ...[1, 2, 5, 10, 15, 30].map((n) => n * SECOND),
   ...[1, 2, 5, 10, 15, 30].map((n) => n * MINUTE),
   ...[1, 2, 3, 6, 12].map((n) => n * HOUR),
-  ...[1, 2, 7, 14, 28, 91, 182, 364].map((n) => n * DAY),
+  ...[1, 2, 4, 7, 14, 28, 91, 182, 364].map((n) => n * DAY),
 ];
 /** Monday, so that weeks begin on one. */
 const MONDAY_MS = 4 * DAY;
