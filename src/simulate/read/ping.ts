@@ -177,7 +177,6 @@ export class PingReader implements RecordReader {
 
   /** The statistics count those that were never answered, too. The very last may have been on its way. */
   #transmitted(count: number): void {
-    this.#inStatistics = false;
     const newest = this.#newest;
     if (newest === null || !this.#fromHeader || count - 1 <= newest.sequence) return;
     this.#newest = { sequence: count - 1, atMs: newest.atMs + (count - 1 - newest.sequence) * this.#intervalMs };
