@@ -14,7 +14,7 @@ import { idealBeside, sideBySide } from '../../simulate/read/side-by-side.js';
 import type { Step } from '../../simulate/score/course.js';
 import { ExitError } from '../exit-error.js';
 import type { Places } from '../places.js';
-import { type SimulateOptions, type SourceOption, sinceMs } from './simulate-options.js';
+import { type SimulateOptions, type SourceOption, sinceMs } from './simulate-order.js';
 
 export interface Play {
   /** of the configuration, for people */

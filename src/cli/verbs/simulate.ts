@@ -12,7 +12,7 @@ import { ExitError } from '../exit-error.js';
 import type { Io } from '../io.js';
 import { type Align, type Colour, table } from '../paint.js';
 import type { Places } from '../places.js';
-import type { SimulateOptions, SimulateRun } from './simulate-options.js';
+import type { SimulateOptions, SimulateRun } from './simulate-order.js';
 import { type Play, type Plays, plays } from './simulate-plays.js';
 import { Progress } from './simulate-progress.js';
 
