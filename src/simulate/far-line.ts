@@ -23,15 +23,17 @@ export class FarLine {
   readonly #stretches: readonly Stretch[];
   /** seconds of outage felt from the first stretch to the beginning of each */
   readonly #feltS: Float64Array;
-  readonly #chance: Chance;
+  readonly #seed: number;
+  /** begins anew with each stretch: whether anybody asked in the former one then makes no difference */
+  #chance: Chance;
   #at = 0;
-  /** so many packets get through before one is lost, in a stretch with this loss */
+  /** so many packets get through before one is lost */
   #lucky = Number.POSITIVE_INFINITY;
-  #luckyLoss = 0;
 
   /** @param link null = always good */
   constructor(link: Link | null, seed: number) {
     this.#stretches = stretchesOf(link);
+    this.#seed = seed;
     this.#chance = new Chance(seed);
     this.#feltS = new Float64Array(this.#stretches.length);
     let feltS = 0;
@@ -58,20 +60,19 @@ export class FarLine {
 
   /** So many packets were sent without anybody looking; `calmLine` said that they would get through, or that none would. */
   passed(packets: number): void {
-    if (this.#luckyLoss > 0 && this.#luckyLoss < 1) this.#lucky -= packets;
+    this.#lucky -= packets;
   }
 
   hasCarrier(atMs: number): boolean {
     return this.#stretch(atMs).carrier;
   }
 
-  /** @param alone the gateway is itself the target: whatever happens beyond it happens to it */
   calmLine(atMs: number): CalmLine {
     const { loss, rttMs, gateway } = this.#stretch(atMs);
     return {
       rttMs: loss === 1 ? null : rttMs,
       gatewayRttMs: gateway ? GATEWAY_RTT_MS : null,
-      probes: loss > 0 && loss < 1 ? this.#lucky : Number.POSITIVE_INFINITY,
+      probes: this.#lucky,
     };
   }
 
@@ -110,19 +111,22 @@ export class FarLine {
   }
 
   #stretch(atMs: number): Stretch {
+    const former = this.#at;
     for (;;) {
       const next = this.#stretches[this.#at + 1];
       if (next === undefined || next.fromMs > atMs) break;
       this.#at += 1;
     }
     const now = this.#stretches[this.#at] ?? GOOD;
-    if (now.loss !== this.#luckyLoss) this.#draw(now.loss);
+    if (this.#at !== former) {
+      this.#chance = new Chance(this.#seed + Math.imul(this.#at, 0x9e3779b1));
+      this.#draw(now.loss);
+    }
     return now;
   }
 
   /** How many packets in a row get through where each is lost for itself: a geometric number. */
   #draw(loss: number): void {
-    this.#luckyLoss = loss;
     const drawn = loss > 0 && loss < 1;
     this.#lucky = drawn ? Math.floor(Math.log(1 - this.#chance.next()) / Math.log1p(-loss)) : Number.POSITIVE_INFINITY;
   }

@@ -59,8 +59,6 @@ export class World {
   #applied: readonly OpResult[] | null = null;
   #lastSwitch: HistoryRecord | null = null;
   #leader: number | null = null;
-  /** why each uplink's health is what it is, as last told */
-  readonly #grounds: (string | null)[] = [];
 
   constructor(setting: WorldSetting) {
     this.#setting = setting;
@@ -210,13 +208,13 @@ export class World {
     this.#leader = leader;
     if (from === null || this.nowMs < this.#setting.settledMs) return;
     this.#setting.account.switched();
+    const ground = this.#lastSwitch?.data.ground;
     this.moves.push({
       atMs: this.nowMs,
       from,
       to: leader,
       reason: this.#lastSwitch?.reason ?? 'answers',
-      // Why the way back took so long is known of the uplink that came back, everything else of the one that was left.
-      ground: this.#grounds[this.#lastSwitch?.reason === 'preferred' ? leader : from] ?? null,
+      ground: typeof ground === 'string' ? ground : null,
     });
   }
 
@@ -225,7 +223,6 @@ export class World {
     if (record.kind !== 'health' || record.uplink === null) return;
     const uplink = this.#places.get(record.uplink);
     const health = record.to;
-    if (uplink !== undefined) this.#grounds[uplink] = typeof record.data.ground === 'string' ? record.data.ground : null;
     if (uplink !== undefined && (health === 'up' || health === 'degraded' || health === 'down')) {
       this.healths.push({ uplink, atMs: this.nowMs, health });
     }

@@ -455,14 +455,18 @@ export class Detector {
   isCalm(line: CalmLine): boolean {
     if (this.#suspended !== null || this.#burst !== null) return false;
     for (const probe of this.#outstanding.values()) if (probe.due !== null) return false;
-    if (line.rttMs !== null) return this.#state === 'answering' && this.targets.every((t) => answersAll(t));
+    const { rttMs, gatewayRttMs } = line;
+    const gatewayInTime = this.gateway === null || (gatewayRttMs !== null && gatewayRttMs < this.gateway.deadlineMs);
+    // An answer in time makes the next deadline fit all the better.
+    if (rttMs !== null)
+      return this.#state === 'answering' && gatewayInTime && this.targets.every((t) => answersAll(t) && rttMs < t.deadlineMs);
     if (this.#state !== 'silent' || this.#silentSinceMs === null || this.#watching) return false;
     if (!this.targets.every((t) => t.silentSinceMs !== null && t.silent && t.lastFailure?.reason === 'timeout')) return false;
     if (this.gateway === null) return true;
     const gatewayKnown =
-      line.gatewayRttMs === null
+      gatewayRttMs === null
         ? this.gateway.silentSinceMs !== null && this.gateway.lastFailure?.reason === 'timeout'
-        : answersAll(this.gateway) && this.gateway.answeredSentMs >= this.#silentSinceMs;
+        : gatewayInTime && answersAll(this.gateway) && this.gateway.answeredSentMs >= this.#silentSinceMs;
     return gatewayKnown && this.#diagnose(['timeout']) === this.#reason;
   }
 
