@@ -166,3 +166,25 @@ story('learned: the tenth blip of a second is borne, the cut of the cable is not
     assert.deepEqual(ways(world, 4), ['fast', 'backup', 'fast']);
   },
 }));
+
+test('after a silence what matters is asked more often for an hour: the one in use, and the preferred one that is awaited', () => {
+  const count = (world: VirtualWorld, uplink: string): number => world.prober.sent.get(`${uplink}/4`) ?? 0;
+  /** probes a minute to each uplink, well after the last event of the timeline */
+  const rates = (timeline: string, atS: number, topology = learning()): number[] => {
+    const world = played(`${timeline}\n${atS}s end`, topology);
+    const before = ['fast', 'backup'].map((uplink) => count(world, uplink));
+    world.runUntil(1_000 * (atS + 60));
+    return ['fast', 'backup'].map((uplink, i) => count(world, uplink) - (before[i] ?? 0));
+  };
+  const near = (found: readonly number[], wanted: readonly number[]): void => {
+    for (const [i, rate] of found.entries())
+      assert.ok(Math.abs(rate - (wanted[i] ?? 0)) <= 0.15 * (wanted[i] ?? 0), `${found} a minute`);
+  };
+  // 60 a minute and the gateway's 6.
+  const usual = 66;
+  near(rates('0s start', 100), [usual, usual]);
+  near(rates('0s start\n60s cut fast upstream\n61.5s mend fast', 600), [246, usual]);
+  near(rates('0s start\n60s cut fast upstream\n61.5s mend fast', 3_900), [usual, usual]);
+  const given = withDefault(classic(), '192.168.1.253', 'eth0');
+  near(rates('0s start\n60s cut fast upstream\n61.5s mend fast', 600, given), [usual, usual]);
+});

@@ -404,8 +404,8 @@ export class Path {
     const { loss, lossOfFull } = this.figures(nowMs);
     const here = loss ?? 0;
     const elsewhere = this.#lossElsewhere(nowMs);
-    // Both are counted in a window only: a difference that chance alone makes twice in a hundred times is none.
-    const chance = 2 * Math.sqrt((here * (1 - here) + elsewhere * (1 - elsewhere)) / this.uplink.probe.windowSamples);
+    // Both are counted in a window only, and looked at each second: three standard errors, or chance alone would decide soon.
+    const chance = 3 * Math.sqrt((here * (1 - here) + elsewhere * (1 - elsewhere)) / this.uplink.probe.windowSamples);
     const beyond = here - elsewhere > chance ? here - elsewhere : 0;
     const severity = Math.min(1, Math.max(SEVERITY_STEP / 5, SEVERITY_STEP * Math.round(beyond / SEVERITY_STEP)));
     // What has been lost so far has been felt.

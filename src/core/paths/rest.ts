@@ -12,7 +12,10 @@ export function restsUntil(path: Path, line: CalmLine, nowMs: number): number | 
   if (line.rttMs === null) return verdict.health === 'down' ? Number.POSITIVE_INFINITY : null;
   if (verdict.health !== 'up' || path.silences.trouble !== null || !figuresRest(path, line.rttMs, nowMs)) return null;
   const heldMs = path.holdDownLeftMs(nowMs) ?? 0;
-  return heldMs > 0 ? nowMs + heldMs : Number.POSITIVE_INFINITY;
+  // Then it is asked at another pace.
+  const { restlessUntilMs } = path.silences;
+  const paceMs = restlessUntilMs > nowMs ? restlessUntilMs : Number.POSITIVE_INFINITY;
+  return Math.min(paceMs, heldMs > 0 ? nowMs + heldMs : Number.POSITIVE_INFINITY);
 }
 
 /** What was lost only leaves the window from here on; where RTT or jitter count, they must be what they will be. */

@@ -33,6 +33,8 @@ export interface SavedSilences {
 
 /** In a calm the patience that would be in force is reckoned anew this often, for those who look. */
 const FORESEEN_MS = 60_000;
+/** After a silence a path that matters is asked more often for so long: also beyond most swarms, since lengths that are measured now closely, now roughly teach badly. */
+const RESTLESS_MS = 3_600_000;
 /** Before anything is known of a path that failed in an earlier run. */
 const UNKNOWN_HOLD_MS = 30_000;
 
@@ -44,6 +46,7 @@ export class Silences {
   #lost = { weighedMs: 0, untilMs: 0 };
   #foreseen: { readonly atMs: number; readonly patienceMs: number; readonly ground: string } | null = null;
   #likely: { readonly atMs: number; readonly leftMs: number | null } | null = null;
+  #restlessUntilMs = Number.NEGATIVE_INFINITY;
   /** learned anew since it was last saved */
   unsaved = false;
 
@@ -78,6 +81,7 @@ export class Silences {
       const severity = partial ? Math.min(1, Math.max(0.01, this.#lost.weighedMs / lengthMs)) : former.severity;
       this.#judgement.silenceChanged(former.cause, severity);
       this.#judgement.silenceEnded(atMs);
+      this.#restlessUntilMs = atMs + RESTLESS_MS;
       this.unsaved = true;
       return { cause: former.cause, severity, beganMs: former.sinceMs, lengthMs };
     }
@@ -113,6 +117,11 @@ export class Silences {
     this.#trouble = null;
     this.#foreseen = null;
     this.#likely = null;
+  }
+
+  /** So long another silence is more likely than usual: silences come in swarms. */
+  get restlessUntilMs(): number {
+    return this.#restlessUntilMs;
   }
 
   /** When the present trouble will have been borne long enough; null while there is none. */

@@ -32,6 +32,7 @@ import type { DrillScene } from './drill-scene.js';
 import { type FlowSight, Flows, type FlowsConfig } from './flows.js';
 import { Metering } from './metering.js';
 import { probeBytes } from './probe-bytes.js';
+import { restlessIntervalMs } from './restless-pace.js';
 import { Rogues, type UplinkGround } from './rogues.js';
 
 export interface TrafficPort {
@@ -136,10 +137,8 @@ export class Traffic {
     );
     const news = this.#metering.look(nowMs, carrying);
     if (news.save) this.#port.save();
-    if (news.changed) {
-      this.#pace(nowMs);
-      this.#port.choose();
-    }
+    if (news.changed) this.#port.choose();
+    this.#pace(nowMs);
   }
 
   lookAtDrill(nowMs: number): void {
@@ -262,8 +261,23 @@ export class Traffic {
     this.#port.save();
   }
 
+  /** Each path at its usual interval, or more often while it is restless and what it does decides where traffic goes. */
   #pace(nowMs: number): void {
-    for (const path of this.#port.paths()) path.detector.askEvery(this.#metering.intervalMs(path.uplink), nowMs);
+    for (const path of this.#port.paths()) {
+      const { uplink } = path;
+      const restless = uplink.failAfterMs === null && uplink.metered === null && nowMs < path.silences.restlessUntilMs;
+      const hurry = restless && this.#matters(path);
+      const intervalMs = hurry ? restlessIntervalMs(uplink, this.#config.switchCostMs) : this.#metering.intervalMs(uplink);
+      path.detector.askEvery(intervalMs, nowMs);
+    }
+  }
+
+  /** It carries traffic, or would if it were good: who watches the one less closely than the other learns wrongly how they differ. */
+  #matters({ uplink, family }: Path): boolean {
+    const choice = this.#port.families().find((one) => one.family === family);
+    const names = this.#config.uplinks.map(({ name }) => name);
+    const inUse = names.indexOf(choice?.active ?? '');
+    return names.indexOf(uplink.name) <= inUse || choice?.sharing.some((one) => one.uplink === uplink.name) === true;
   }
 
   #countFor(uplink: string, family: Family): number | null {
