@@ -2,12 +2,13 @@
  * The command line as commander sees it. Each verb loads what it needs when it is asked for: a `status` must not wait for
  * netlink, nor `run` for tables. Knows no verb's inside.
  */
-import { Command, Option } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import { PROGRAM_VERSION } from '../api/version.js';
 import { duration } from '../config/units.js';
 import { ExitError } from './exit-error.js';
 import type { Io } from './io.js';
 import { type PlaceOptions, type Places, placesOf } from './places.js';
+import type { HistoryOptions, Subject } from './verbs/history.js';
 import { addLab } from './verbs/lab.js';
 import type { Verb } from './verbs/orders.js';
 import { addSimulate } from './verbs/simulate-options.js';
@@ -77,6 +78,18 @@ export function createProgram(io: Io, environment: NodeJS.ProcessEnv, done: (exi
     .action(async (options: PlaceOptions & { follow?: boolean; json?: boolean; limit: number }) => {
       const { events } = await import('./verbs/events.js');
       await events(places(options), options, io);
+    });
+  verb('history', 'outages and availability by month, to send to the provider; or switches, or figures of minutes')
+    .addArgument(new Argument('[what]', 'one of them alone').choices(['availability', 'outages', 'switches', 'minutes']))
+    .option('--since <time>', 'as 30d or 2026-03-01 (default: 90d; of minutes 1d)')
+    .option('--until <time>', 'a day alone is meant as a whole (default: now)')
+    .option('--uplink <name>', 'one uplink alone')
+    .option('--all', 'list silences that ended before anything was done, too')
+    .option('--json', 'for programs')
+    .option('--csv', 'for spreadsheets; outages where nothing else is asked for')
+    .action(async (what: Subject | undefined, options: PlaceOptions & HistoryOptions) => {
+      const { history } = await import('./verbs/history.js');
+      history(places(options), what ?? null, options, io);
     });
   verb('outbox', 'messages that wait to be delivered, and those that were refused')
     .option('--json', 'for programs')

@@ -4,7 +4,7 @@
  */
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import type { Family, Reason } from '../core/model.js';
-import type { EventRow, MinuteRow, OutageCause, OutageRow, SampleRow, SwitchRow, TimeSpan, WatchedRow } from './rows.js';
+import type { EventRow, MinuteRow, OutageCause, OutageRow, PathRow, SampleRow, SwitchRow, TimeSpan, WatchedRow } from './rows.js';
 import { decodeSamples } from './samples.js';
 import { APPLICATION_ID, APPLICATION_ID_OFFSET, MINUTE_MS, SCHEMA_VERSION } from './schema.js';
 import { isDamage, openSqlite, SqlError, type Sqlite, type SqlRow } from './sqlite.js';
@@ -14,7 +14,7 @@ export interface History {
   /** From the first thing known to the last; null = nothing is. */
   span(): TimeSpan | null;
   /** every uplink and family that was ever watched, in the order in which they came */
-  paths(): readonly { readonly uplink: string; readonly family: Family }[];
+  paths(): readonly PathRow[];
   outages(fromMs: number, toMs: number): readonly OutageRow[];
   switches(fromMs: number, toMs: number): readonly SwitchRow[];
   watched(fromMs: number, toMs: number): readonly WatchedRow[];
@@ -78,10 +78,14 @@ class OpenHistory implements History {
     return typeof fromMs === 'number' && typeof toMs === 'number' ? { fromMs, toMs } : null;
   }
 
-  paths(): readonly { readonly uplink: string; readonly family: Family }[] {
-    return this.#all('SELECT uplink, family FROM paths ORDER BY id').map(([uplink, family]) => ({
+  paths(): readonly PathRow[] {
+    return this.#all(
+      `SELECT uplink, family, min(from_ms), max(to_ms) FROM paths LEFT JOIN watched ON paths.id = watched.path
+       GROUP BY paths.id ORDER BY paths.id`,
+    ).map(([uplink, family, fromMs, toMs]) => ({
       uplink: String(uplink),
       family: family as Family,
+      watched: typeof fromMs === 'number' && typeof toMs === 'number' ? { fromMs, toMs } : null,
     }));
   }
 

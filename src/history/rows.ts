@@ -85,4 +85,12 @@ export interface WatchedRow extends TimeSpan {
   readonly family: Family;
 }
 
+/** One that was ever known, with when it was watched first and last. */
+export interface PathRow {
+  readonly uplink: string;
+  readonly family: Family;
+  /** null = never watched */
+  readonly watched: TimeSpan | null;
+}
+
 export type EventRow = HistoryEntry;
