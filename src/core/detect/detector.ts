@@ -310,7 +310,9 @@ export class Detector {
       if (this.#burst.complete) this.#judgeBurst(nowMs);
       return;
     }
-    if (this.#state !== 'answering' || wasSilent) return;
+    if (this.#state !== 'answering') return;
+    // It is known to be silent, among enough that are not. Where these are too few, its miss is the news that there is.
+    if (wasSilent && this.#judged().filter((t) => !t.silent).length >= this.#quorumNow()) return;
     // Others answered what was asked later than this: the path lives, only this target was missed.
     const alive = this.#judged().filter((t) => t.answeredSentMs >= probe.sentMs).length;
     if (alive >= this.#quorumNow()) return;

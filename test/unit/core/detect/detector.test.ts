@@ -267,6 +267,21 @@ test('an accepted silence ends only when half of a burst is answered: one lucky 
   assert.equal(bench.state, 'answering');
 });
 
+test('good for a moment only: probes missed while the burst is waited for do not hide the next silence', () => {
+  const bench = new DetectorBench({ probe: { intervalMs: 100 } }).started();
+  // Two thirds of the recovery burst fall into the moment, and the last one is waited for for a second.
+  bench.network = (_, at) => (at < 3_000 || (at >= 5_000 && at < 5_085) ? 20 : null);
+  bench.runUntil(4_000);
+  assert.equal(bench.state, 'silent');
+  bench.detector.accepted();
+  bench.runUntil(9_000);
+  assert.ok(
+    bench.states.some(({ state, atMs }) => state === 'answering' && atMs > 5_000),
+    'the burst was answered',
+  );
+  assert.equal(bench.state, 'silent');
+});
+
 test('a recovering path is granted the full time: its RTT may be another one now', () => {
   const bench = settled();
   cut(bench);
