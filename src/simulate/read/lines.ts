@@ -2,10 +2,14 @@
  * A file of any size line by line, as bytes of one buffer that is used again and again: no line is copied, none made a
  * string. Knows what no text has: NUL bytes and lines without end.
  */
+import { fstat, read, type Stats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { SourceError } from './problem.js';
 
 const CHUNK_BYTES = 1 << 20;
+const AGAIN_MS = 10;
 /** A longer line is none of a recording. */
 export const LONGEST_LINE_BYTES = 65_536;
 /** A year of `ping -D` every second is 2.4 GB. More is refused before it is read. */
@@ -34,22 +38,39 @@ export async function eachLine(
 ): Promise<void> {
   const file = await openInput(input);
   try {
-    const size = await checkedSize(input, file);
-    await readLines(input, file, opened, sink, (bytes) => {
-      run.signal?.throwIfAborted();
-      if (bytes > LARGEST_FILE_BYTES) throw tooLarge(input, bytes);
-      if (size > 0) run.progress?.(Math.min(1, bytes / size));
-    });
+    const size = checkedSize(input, await file.stat());
+    const { stopped, forget } = stopOf(run.signal);
+    const read: Read = (buffer, at, length) => Promise.race([file.read(buffer, at, length), stopped]);
+    try {
+      await readLines(input, read, opened, sink, (bytes) => {
+        if (bytes > LARGEST_FILE_BYTES) throw tooLarge(input, bytes);
+        if (size > 0) run.progress?.(Math.min(1, bytes / size));
+      });
+    } finally {
+      forget();
+    }
   } catch (error) {
     throw systemError(input, error);
   } finally {
-    if (input.path !== null) await file.close();
+    await file.close();
   }
+}
+
+/** Rejects when it is time to stop: a read from a pipe may never end by itself. */
+function stopOf(signal: AbortSignal | undefined): { stopped: Promise<never>; forget: () => void } {
+  let stop = (): void => undefined;
+  const stopped = new Promise<never>((_, reject) => {
+    stop = () => reject(signal?.reason);
+  });
+  stopped.catch(() => undefined);
+  if (signal?.aborted === true) stop();
+  signal?.addEventListener('abort', stop);
+  return { stopped, forget: () => signal?.removeEventListener('abort', stop) };
 }
 
 async function readLines(
   input: Input,
-  file: Pick<FileHandle, 'read'>,
+  read: Read,
   opened: (head: Buffer) => void,
   sink: LineSink,
   tell: (bytes: number) => void,
@@ -59,7 +80,7 @@ async function readLines(
   let line = 1;
   let kept = 0; // bytes of an unfinished line at the buffer's start
   for (;;) {
-    const { bytesRead } = await file.read(buffer, kept, CHUNK_BYTES, null);
+    const bytesRead = await read(buffer, kept, CHUNK_BYTES);
     total += bytesRead;
     tell(total);
     const end = kept + bytesRead;
@@ -101,16 +122,43 @@ async function readLines(
 export const WANTED =
   'Wanted: CSV with the columns t_ms,rtt_ms (probes), start_ms,duration_ms or state,duration_s (outages), or the output of ping -D.';
 
-async function openInput({ name, path }: Input): Promise<FileHandle> {
+type Read = (buffer: Buffer, at: number, length: number) => Promise<number>;
+
+interface Opened {
+  readonly read: Read;
+  readonly stat: () => Promise<Stats>;
+  readonly close: () => Promise<void>;
+}
+
+async function openInput({ name, path }: Input): Promise<Opened> {
+  if (path === null) return { read: readStandardInput, stat: () => promisify(fstat)(0), close: () => Promise.resolve() };
+  let file: FileHandle;
   try {
-    return await open(path ?? '/dev/stdin', 'r');
+    file = await open(path, 'r');
   } catch (error) {
     throw systemError({ name, path }, error);
   }
+  return {
+    read: async (buffer, at, length) => (await file.read(buffer, at, length, null)).bytesRead,
+    stat: () => file.stat(),
+    close: () => file.close(),
+  };
 }
 
-async function checkedSize(input: Input, file: FileHandle): Promise<number> {
-  const stat = await file.stat();
+/** By its number: what is behind it may be a socket, which has no path. */
+async function readStandardInput(buffer: Buffer, at: number, length: number): Promise<number> {
+  for (;;) {
+    try {
+      return (await promisify(read)(0, buffer, at, length, null)).bytesRead;
+    } catch (error) {
+      // Somebody else left it non-blocking.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      await setTimeout(AGAIN_MS);
+    }
+  }
+}
+
+function checkedSize(input: Input, stat: Stats): number {
   if (stat.isDirectory()) throw new SourceError(`${input.name}: this is a directory, a file is wanted`);
   if (!stat.isFile()) return 0;
   if (stat.size > LARGEST_FILE_BYTES) throw tooLarge(input, stat.size);

@@ -12,6 +12,8 @@ interface Layout {
 }
 
 const COLOUR = '#1d4ed8';
+/** Moves nearer to each other than this are one stroke of the line. */
+const LINE_PIXELS = 1;
 /** Moves nearer to each other than this share a mark. */
 const MARK_PIXELS = 6;
 /** As many are told in one mark; the rest are counted. */
@@ -22,12 +24,12 @@ export function useParts({ played }: Scored, names: readonly string[], frame: Fr
   const x = (atMs: number): number => frame.left + Math.min(1, (atMs - frame.fromMs) / (frame.toMs - frame.fromMs)) * frame.width;
   const y = (uplink: number): number => top + (uplink + 0.5) * lane;
   let path = `M${frame.left} ${y(played.moves[0]?.from ?? 0)}`;
-  let formerX = '';
-  for (const { atMs, to } of played.moves) {
-    const at = x(atMs).toFixed(1);
-    // Several within a tenth of a pixel: up and down on the same spot.
-    path += at === formerX ? `V${y(to)}` : `H${at}V${y(to)}`;
-    formerX = at;
+  for (const group of grouped(played.moves, x, LINE_PIXELS)) {
+    // Several on one spot: up and down over all that were in use there.
+    const lanes = group.map(({ to }) => y(to));
+    const last = lanes.at(-1) ?? y(0);
+    const extremes = group.length > 2 ? `V${Math.min(...lanes)}V${Math.max(...lanes)}` : group.length === 2 ? `V${lanes[0]}` : '';
+    path += `H${x(group[0]?.atMs ?? 0).toFixed(1)}${extremes}V${last}`;
   }
   path += `H${frame.left + frame.width}`;
   return [
@@ -46,15 +48,15 @@ export function useParts({ played }: Scored, names: readonly string[], frame: Fr
       }),
     ),
     element('path', { d: path, fill: 'none', stroke: COLOUR, 'stroke-width': 2 }),
-    ...grouped(played.moves, x).map((group) => mark(group, names, x, y, wall)),
+    ...grouped(played.moves, x, MARK_PIXELS).map((group) => mark(group, names, x, y, wall)),
   ];
 }
 
-function grouped(moves: readonly Move[], x: (atMs: number) => number): Move[][] {
+function grouped(moves: readonly Move[], x: (atMs: number) => number, pixels: number): Move[][] {
   const groups: Move[][] = [];
   for (const move of moves) {
     const group = groups.at(-1);
-    if (group?.[0] !== undefined && x(move.atMs) - x(group[0].atMs) < MARK_PIXELS) group.push(move);
+    if (group?.[0] !== undefined && x(move.atMs) - x(group[0].atMs) < pixels) group.push(move);
     else groups.push([move]);
   }
   return groups;
