@@ -2,14 +2,15 @@
  * `npm run judge`: what the judgement costs on measured and on made-up links, as a multiple of a clairvoyant who knew every
  * outage's end, beside fixed rules and what other programs ship. docs/judgement.md explains it. Exit code 1: a limit is missed.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { SourceError } from '../../src/simulate/read/problem.js';
 import { bestFixed, clairvoyant, fixedRule, type Outage, PEERS, play } from './model.js';
 import { besideBestFixed, fixedLeaveOneOut, halves, type Links, leaveOut, mean, ratioOf, scores } from './study.js';
 import { families, NAMED_LINKS } from './synthetic.js';
-import { readOutages, TraceError } from './traces.js';
+import { outagesOf, readLink } from './traces.js';
 
 const SWITCH_COSTS_S = [1, 2.5, 5];
 const BACKUP = 0.02;
@@ -39,7 +40,7 @@ const verdict = (fits: boolean): string => {
   return fits ? 'ok' : 'MISSED';
 };
 
-function main(): void {
+async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       traces: { type: 'string' },
@@ -49,7 +50,7 @@ function main(): void {
   });
   if (values.help) return void process.stdout.write(HELP);
   const folder = values.traces ?? fileURLToPath(new URL('../../../../shared/traces/', import.meta.url));
-  const links = readLinks(folder);
+  const links = await readLinks(folder);
   const judged: Links = Object.fromEntries(Object.entries(links).filter(([name]) => JUDGED_LINKS.includes(name)));
   if (Object.keys(judged).length === 0) say(`no traces in ${folder}: measured links are left out`);
   else measured(judged, links);
@@ -59,16 +60,15 @@ function main(): void {
   process.exitCode = missed > 0 ? 1 : 0;
 }
 
-function readLinks(folder: string): Links {
+async function readLinks(folder: string): Promise<Links> {
   let names: string[];
   try {
     names = readdirSync(folder).filter((name) => name.endsWith('.csv'));
   } catch {
     return {};
   }
-  return Object.fromEntries(
-    names.map((name): [string, Outage[]] => [name.slice(0, -4), readOutages(readFileSync(join(folder, name), 'utf8'), name)]),
-  );
+  const read = names.map(async (name) => [name.slice(0, -4), outagesOf(await readLink(join(folder, name)))] as const);
+  return Object.fromEntries(await Promise.all(read));
 }
 
 function measured(judged: Links, all: Links): void {
@@ -167,9 +167,9 @@ function study(judged: Links): void {
 }
 
 try {
-  main();
+  await main();
 } catch (error) {
-  if (!(error instanceof TraceError)) throw error;
+  if (!(error instanceof SourceError)) throw error;
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 2;
 }

@@ -51,9 +51,9 @@ function historyOf(
   return {
     span: () => span,
     paths: () => [
-      { uplink: 'fast', family: 4 },
-      { uplink: 'slow', family: 4 },
-      ...(rows.six === true ? [{ uplink: 'fast', family: 6 as const }] : []),
+      { uplink: 'fast', family: 4, watched: null },
+      { uplink: 'slow', family: 4, watched: null },
+      ...(rows.six === true ? [{ uplink: 'fast', family: 6 as const, watched: null }] : []),
     ],
     outages: (from, to) => (rows.outages ?? []).filter(({ beganMs, endedMs }) => beganMs < to && (endedMs ?? to) > from),
     switches: (from, to) => (rows.switches ?? []).filter(({ atMs }) => atMs >= from && atMs < to),

@@ -1,10 +1,11 @@
 /** What courses cost: against brute force on small random links, and against the arithmetic for one uplink, on real ones too. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { seeded } from '../../../bench/judge/synthetic.js';
+import { outagesOf, readLink } from '../../../bench/judge/traces.js';
 import type { Link, Span } from '../../../src/simulate/link.js';
 import { clairvoyant } from '../../../src/simulate/score/clairvoyant.js';
 import { Ground, type Step } from '../../../src/simulate/score/course.js';
@@ -172,9 +173,8 @@ const FOLDER = process.env.BACKROUTE_TRACES ?? fileURLToPath(new URL('../../../.
 const skip = existsSync(FOLDER) ? false : `no traces in ${FOLDER}`;
 
 test('one uplink and an ideal backup: the same as the arithmetic for one, measured links', { skip }, async () => {
-  const { readOutages } = await import('../../../bench/judge/traces.js');
   for (const file of readdirSync(FOLDER).filter((name) => name.endsWith('.csv'))) {
-    const outages = readOutages(readFileSync(join(FOLDER, file), 'utf8'), file).filter(({ lengthS }) => lengthS > 0);
+    const outages = outagesOf(await readLink(join(FOLDER, file)));
     for (const switchS of [1, 2.5, 5]) agree(outages, switchS, `${file}, ${switchS} s`);
   }
 });
