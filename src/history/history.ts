@@ -120,6 +120,11 @@ export class HistoryKeeper {
     if (was === null && this.#started) this.#planMinute();
   }
 
+  /** Nothing is on its way to the disk. */
+  get idle(): boolean {
+    return this.#flight === null;
+  }
+
   /** Sentences for `status`. */
   problems(): string[] {
     if (this.#trouble !== null) return [`the history cannot be written: ${this.#trouble}`];
