@@ -13,8 +13,9 @@ import { type ReadRun, readRecording } from '../../simulate/read/read.js';
 import { idealBeside, sideBySide } from '../../simulate/read/side-by-side.js';
 import type { Step } from '../../simulate/score/course.js';
 import { ExitError } from '../exit-error.js';
+import { momentOf } from '../history/time.js';
 import type { Places } from '../places.js';
-import { type SimulateOptions, type SourceOption, sinceMs } from './simulate-order.js';
+import type { SimulateOptions, SourceOption } from './simulate-order.js';
 
 export interface Play {
   /** of the configuration, for people */
@@ -41,13 +42,14 @@ interface Named {
   readonly config: Config;
 }
 
+const RECORDED = 'recorded';
 const NOTHING_SET = 'Backroute, nothing set';
 
 /** @throws ExitError, SourceError, HistoryError */
 export async function plays(places: Places, options: SimulateOptions, run: ReadRun): Promise<Plays> {
   const { history, sources } = options;
   if (history === null) return playsOfFiles(options, sources, run);
-  const since = history.since === null ? null : sinceMs(history.since, Date.now());
+  const since = history.since === null ? null : momentOf('--since', history.since, Date.now());
   const configs = await Promise.all((options.configs.length > 0 ? options.configs : [places.configPath]).map(load));
   return playsOfHistory(join(places.stateDir, HISTORY_FILE), configs, since, options);
 }
@@ -86,7 +88,12 @@ function playsOfHistory(path: string, configs: readonly Named[], since: number |
       for (const note of read.notes) notes.add(note);
       // By places of the first configuration: what is compared with it is told once.
       if (i === 0) recorded = read.course;
-      return playOf(one, read.links, read.places, options);
+      return playOf(
+        one,
+        read.links.map((link) => ({ ...link, name: RECORDED })),
+        read.places,
+        options,
+      );
     });
     return { plays: made, recorded, notes: [...notes] };
   } finally {

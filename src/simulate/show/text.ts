@@ -112,12 +112,12 @@ const pricesDiffer = ({ plays }: Simulation): boolean =>
   new Set(plays.map(({ ground }) => JSON.stringify(ground.prices))).size > 1;
 
 /** Outage that is felt stays in seconds: that is what is compared. */
-const feltText = (seconds: number): string => `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
+const feltText = (seconds: number): string => `${seconds.toFixed(seconds > 0 && seconds < 10 ? 1 : 0)} s`;
 
 /** `41 s`, `12.5 min`, `3.4 h`, `2.3 d` */
 export function lengthText(seconds: number): string {
   const [unit, size] =
     seconds < 120 ? ['s', 1] : seconds < 7_200 ? ['min', 60] : seconds < 172_800 ? ['h', 3_600] : ['d', 86_400];
   const value = seconds / Number(size);
-  return `${value >= 100 || Number.isInteger(value) ? Math.round(value) : value.toFixed(1)} ${unit}`;
+  return `${value >= 100 || (size === 1 && Number.isInteger(value)) ? Math.round(value) : value.toFixed(1)} ${unit}`;
 }

@@ -12,8 +12,10 @@ import type { Io } from '../../../src/cli/io.js';
 import { plain } from '../../../src/cli/paint.js';
 import { createProgram } from '../../../src/cli/program.js';
 import { simulate } from '../../../src/cli/verbs/simulate.js';
-import { type SimulateOptions, sinceMs } from '../../../src/cli/verbs/simulate-order.js';
+import type { SimulateOptions } from '../../../src/cli/verbs/simulate-order.js';
 import { Progress } from '../../../src/cli/verbs/simulate-progress.js';
+import type { HistoryEntry } from '../../../src/core/entry.js';
+import { batch, HistoryBench, minuteOf, silence, standing, switched, T0 } from '../history/history-bench.js';
 
 const MAIN = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 const LIST = `start_ms,duration_ms,cause\n${[...Array(40).keys()].map((i) => `${(i + 1) * 300_000},${i % 4 === 0 ? 45_000 : 800},X`).join('\n')}\n`;
@@ -183,6 +185,42 @@ test('a configuration that is missing or wrong: 2; without a history: 1', async 
   }
 });
 
+test("the daemon's history: instead of what really happened, since a moment", async (t) => {
+  const bench = new HistoryBench();
+  t.after(() => bench[Symbol.dispose]());
+  const dir = folder(t);
+  writeFileSync(join(dir, 'quick.yaml'), CONFIG('defaults: {fail-after: 2s, recover-after: 10s}'));
+  const outage = (atMs: number): HistoryEntry[] => [
+    switched(atMs + 20_000, 'fast', 'slow'),
+    silence(atMs, 60_000),
+    switched(atMs + 90_000, 'slow', 'fast', { reason: 'preferred' }),
+  ];
+  const store = bench.store();
+  const hours = Array.from({ length: 6 }, (_, i) => T0 + (i + 1) * 3_600_000);
+  const both = (sinceMs: number) => [
+    standing({ watchedSinceMs: sinceMs }),
+    standing({ uplink: 'slow', watchedSinceMs: sinceMs }),
+  ];
+  store.write(batch(T0, { standing: both(T0) }));
+  for (const atMs of hours) store.write(batch(atMs + 120_000, { entries: outage(atMs), standing: both(T0) }));
+  store.write(batch(T0 + 8 * 3_600_000, { samples: [minuteOf(T0 + 60_000, () => 20)], standing: both(T0) }));
+  store.close(batch(T0 + 8 * 3_600_000, { standing: both(T0) }));
+  const given = ['--history', '--state-dir', bench.directory, '--config', 'quick.yaml'];
+  const text = await run(dir, given);
+  assert.equal(text.code, 0, text.err);
+  assert.match(
+    text.out,
+    /^You would have switched 12 times instead of 12, felt 1\d s of outage instead of 120 s; 360 s without a switch\.$/m,
+  );
+  assert.match(text.out, /^what really happened +12 +120 s /m);
+  assert.match(text.out, /^8\.0 h, 2026-03-01 00:00 to 2026-03-01 08:00 UTC; /m);
+  const since = await run(dir, [...given, '--json', '--since', new Date(hours[3] ?? 0).toISOString().slice(0, 19).concat('Z')]);
+  assert.equal(since.code, 0, since.err);
+  const { recorded, span, switches } = JSON.parse(since.out);
+  assert.deepEqual([switches, recorded.switches, recorded.felt], [6, 6, 60]);
+  assert.equal(span.from, '2026-03-01T04:00:00.000Z');
+});
+
 test('the drawing is written whole or not at all', async (t) => {
   const dir = folder(t);
   const { code } = await run(dir, ['--outages', 'list.csv', '--plot', 'x.svg', '--json']);
@@ -233,15 +271,6 @@ test('Ctrl-C while it plays: the part done, marked as such, 130', async (t) => {
   assert.equal(json.complete, false);
   assert.ok(json.span.seconds < 60_000 * 40);
   assert.ok(existsSync(plot));
-});
-
-test('since: a length or a local date', () => {
-  const now = Date.UTC(2026, 5, 15, 12);
-  assert.equal(sinceMs('30d', now), now - 30 * 86_400_000);
-  assert.equal(sinceMs('2026-03-01', now), new Date(2026, 2, 1).getTime());
-  assert.equal(sinceMs('2026-03-01T18:30', now), new Date(2026, 2, 1, 18, 30).getTime());
-  for (const text of ['', 'yesterday', '2026-02-30', '2026-13-01', '5'])
-    assert.throws(() => sinceMs(text, now), /neither a length nor a date/);
 });
 
 test('progress: one line at a pace, taken away at the end, nothing where nobody looks', () => {
