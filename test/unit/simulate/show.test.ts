@@ -1,5 +1,6 @@
 /** What is shown of a simulation: the stable JSON, the sentences and the drawing, which must be well-formed and small. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { seeded } from '../../../bench/judge/synthetic.js';
 import type { Link } from '../../../src/simulate/link.js';
@@ -129,6 +130,19 @@ test('the JSON of several: all in plays, the first at the top; absolute times wh
   );
   // It ends on the backup: the switch back is owed.
   assert.equal(json.switches, 2);
+});
+
+test('docs/simulate.md names every field', () => {
+  const docs = readFileSync(new URL('../../../../docs/simulate.md', import.meta.url), 'utf8');
+  const keys = (value: unknown): string[] => {
+    if (Array.isArray(value)) return value.flatMap(keys);
+    return typeof value === 'object' && value !== null
+      ? Object.entries(value).flatMap(([key, inner]) => [key, ...keys(inner)])
+      : [];
+  };
+  const one = simulationOf(ONE, [away(102_000), back(200_000)]);
+  const { peers: _, ...rest } = report({ ...one, plays: [...one.plays, ...one.plays] });
+  for (const key of ['peers', ...keys(rest)]) assert.ok(docs.includes(`"${key}"`), key);
 });
 
 test('nothing failed: no multiple, and it is said', () => {
