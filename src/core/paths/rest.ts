@@ -9,12 +9,12 @@ import type { Path } from './path.js';
 export function restsUntil(path: Path, line: CalmLine, nowMs: number): number | null {
   const { detector, verdict } = path;
   if (!detector.isCalm(line)) return null;
-  if (line.rttMs === null) return verdict.health === 'down' ? Number.POSITIVE_INFINITY : null;
-  if (verdict.health !== 'up' || path.silences.trouble !== null || !figuresRest(path, line.rttMs, nowMs)) return null;
-  const heldMs = path.holdDownLeftMs(nowMs) ?? 0;
   // Then it is asked at another pace.
   const { restlessUntilMs } = path.silences;
   const paceMs = restlessUntilMs > nowMs ? restlessUntilMs : Number.POSITIVE_INFINITY;
+  if (line.rttMs === null) return verdict.health === 'down' ? paceMs : null;
+  if (verdict.health !== 'up' || path.silences.trouble !== null || !figuresRest(path, line.rttMs, nowMs)) return null;
+  const heldMs = path.holdDownLeftMs(nowMs) ?? 0;
   return Math.min(paceMs, heldMs > 0 ? nowMs + heldMs : Number.POSITIVE_INFINITY);
 }
 
