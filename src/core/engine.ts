@@ -237,7 +237,7 @@ export class Engine {
     if (this.#config.drill !== null || this.#config.uplinks.some((u) => u.metered !== null)) return null;
     const paths = this.#paths.all();
     // While nothing works, what is chosen depends on how long each has been silent.
-    if (!paths.some((path) => path.verdict.health === 'up')) return null;
+    if (!paths.some((path) => path.verdict.health === 'up') || !this.#traffic.isPaced(nowMs)) return null;
     let untilMs = Math.min(calm.untilMs, this.#agenda.nextFixedMs());
     const lines = paths.map((path) => calm.lines.get(path.key));
     for (const [i, path] of paths.entries()) {

@@ -24,5 +24,6 @@ function figuresRest({ detector, uplink }: Path, rttMs: number, nowMs: number): 
   const { windowSamples } = uplink.probe;
   const high = loss?.high ?? Number.POSITIVE_INFINITY;
   const fewLost = detector.targets.every((t) => t.window.lostCount(nowMs) < high * windowSamples);
-  return fewLost && ((rtt === null && jitter === null) || detector.targets.every((t) => t.window.isOnly(rttMs)));
+  if (!fewLost || (rtt === null && jitter === null)) return fewLost;
+  return rttMs < (rtt?.high ?? Number.POSITIVE_INFINITY) && detector.targets.every((t) => t.window.isOnly(rttMs));
 }

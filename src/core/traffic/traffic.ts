@@ -141,6 +141,11 @@ export class Traffic {
     this.#pace(nowMs);
   }
 
+  /** Whether each path is asked as often as it should be now. */
+  isPaced(nowMs: number): boolean {
+    return this.#port.paths().every((path) => path.detector.intervalMs === this.#intervalMs(path, nowMs));
+  }
+
   lookAtDrill(nowMs: number): void {
     this.#drilled(this.#drill.look(this.#scene(), nowMs));
   }
@@ -261,15 +266,16 @@ export class Traffic {
     this.#port.save();
   }
 
-  /** Each path at its usual interval, or more often while it is restless and what it does decides where traffic goes. */
   #pace(nowMs: number): void {
-    for (const path of this.#port.paths()) {
-      const { uplink } = path;
-      const restless = uplink.failAfterMs === null && uplink.metered === null && nowMs < path.silences.restlessUntilMs;
-      const hurry = restless && this.#matters(path);
-      const intervalMs = hurry ? restlessIntervalMs(uplink, this.#config.switchCostMs) : this.#metering.intervalMs(uplink);
-      path.detector.askEvery(intervalMs, nowMs);
-    }
+    for (const path of this.#port.paths()) path.detector.askEvery(this.#intervalMs(path, nowMs), nowMs);
+  }
+
+  /** Each path at its usual interval, or more often while it is restless and what it does decides where traffic goes. */
+  #intervalMs(path: Path, nowMs: number): number {
+    const { uplink } = path;
+    const restless = uplink.failAfterMs === null && uplink.metered === null && nowMs < path.silences.restlessUntilMs;
+    const hurry = restless && this.#matters(path);
+    return hurry ? restlessIntervalMs(uplink, this.#config.switchCostMs) : this.#metering.intervalMs(uplink);
   }
 
   /** It carries traffic, or would if it were good: who watches the one less closely than the other learns wrongly how they differ. */
