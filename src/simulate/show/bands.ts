@@ -17,7 +17,9 @@ const SHADES: readonly (readonly [from: number, colour: string])[] = [
 ];
 const LOSS = '#fdba74';
 const GOOD = '#f0fdf4';
-const HEALTHS = { up: '#86efac', degraded: '#facc15', down: '#dc2626' } as const;
+const HEALTHS = { up: '#86efac', degraded: '#facc15', brieflyDown: '#f87171', down: '#dc2626' } as const;
+/** A smaller share of a pixel's time is drawn lighter. */
+const SHORT = 0.05;
 const HEALTH_HEIGHT = 8;
 
 export function bandParts(scored: Scored, names: readonly string[], frame: Frame, layout: Layout): string[] {
@@ -40,29 +42,18 @@ export function bandParts(scored: Scored, names: readonly string[], frame: Frame
 }
 
 /** Per pixel: how much of its time was silent, how much was loss; runs of the same colour are one rectangle. */
-function truthParts({ ground, played }: Scored, uplink: number, frame: Frame, top: number, height: number): string[] {
+function truthParts({ ground }: Scored, uplink: number, frame: Frame, top: number, height: number): string[] {
   const perPixelMs = (frame.toMs - frame.fromMs) / frame.width;
   const colours: (string | null)[] = Array.from({ length: frame.width }, () => null);
   const link = ground.links[uplink];
-  const cover = (fromMs: number, toMs: number, paint: (pixel: number, ms: number) => void): void => {
-    const from = Math.max(fromMs, played.span.fromMs);
-    const to = Math.min(toMs, played.span.toMs);
-    if (to <= from) return;
-    const last = Math.min(frame.width - 1, Math.floor((to - frame.fromMs) / perPixelMs));
-    for (let pixel = Math.max(0, Math.floor((from - frame.fromMs) / perPixelMs)); pixel <= last; pixel += 1) {
-      const begin = frame.fromMs + pixel * perPixelMs;
-      const ms = Math.min(to, begin + perPixelMs) - Math.max(from, begin);
-      if (ms > 0) paint(pixel, ms);
-    }
-  };
   for (const { fromMs, toMs } of link?.lossy ?? []) {
-    cover(fromMs, toMs, (pixel) => {
+    eachPixel(frame, fromMs, toMs, (pixel) => {
       colours[pixel] = LOSS;
     });
   }
   const silentMs = new Float64Array(frame.width);
   for (const { fromMs, toMs } of link?.silences ?? []) {
-    cover(fromMs, toMs, (pixel, ms) => {
+    eachPixel(frame, fromMs, toMs, (pixel, ms) => {
       silentMs[pixel] = (silentMs[pixel] ?? 0) + ms;
     });
   }
@@ -74,21 +65,36 @@ function truthParts({ ground, played }: Scored, uplink: number, frame: Frame, to
 
 function healthParts({ played }: Scored, uplink: number, frame: Frame, top: number): string[] {
   const perPixelMs = (frame.toMs - frame.fromMs) / frame.width;
-  const rank = ['up', 'degraded', 'down'] as const;
-  const worst = new Int8Array(frame.width).fill(-1);
+  const known = new Uint8Array(frame.width);
+  const badMs = { degraded: new Float64Array(frame.width), down: new Float64Array(frame.width) };
   const records = played.healths.filter((record) => record.uplink === uplink);
   for (const [i, { atMs, health }] of records.entries()) {
-    const untilMs = records[i + 1]?.atMs ?? played.span.toMs;
-    const last = Math.min(frame.width - 1, Math.floor((untilMs - frame.fromMs) / perPixelMs));
-    for (let pixel = Math.max(0, Math.floor((atMs - frame.fromMs) / perPixelMs)); pixel <= last; pixel += 1) {
-      worst[pixel] = Math.max(worst[pixel] ?? -1, rank.indexOf(health));
-    }
+    eachPixel(frame, atMs, records[i + 1]?.atMs ?? played.span.toMs, (pixel, ms) => {
+      known[pixel] = 1;
+      if (health !== 'up') badMs[health][pixel] = (badMs[health][pixel] ?? 0) + ms;
+    });
   }
-  const colours = Array.from(worst, (value) => {
-    const health = rank[value];
-    return health === undefined ? null : HEALTHS[health];
+  const colours = Array.from(known, (is, pixel) => {
+    if (is === 0) return null;
+    const down = (badMs.down[pixel] ?? 0) / perPixelMs;
+    if (down > 0) return down < SHORT ? HEALTHS.brieflyDown : HEALTHS.down;
+    return (badMs.degraded[pixel] ?? 0) > 0 ? HEALTHS.degraded : HEALTHS.up;
   });
   return runs(colours, frame.left, top, HEALTH_HEIGHT);
+}
+
+/** Every pixel that a stretch touches, with how much of it lies there. */
+function eachPixel(frame: Frame, fromMs: number, toMs: number, paint: (pixel: number, ms: number) => void): void {
+  const perPixelMs = (frame.toMs - frame.fromMs) / frame.width;
+  const from = Math.max(fromMs, frame.fromMs);
+  const to = Math.min(toMs, frame.toMs);
+  if (to <= from) return;
+  const last = Math.min(frame.width - 1, Math.floor((to - frame.fromMs) / perPixelMs));
+  for (let pixel = Math.floor((from - frame.fromMs) / perPixelMs); pixel <= last; pixel += 1) {
+    const begin = frame.fromMs + pixel * perPixelMs;
+    const ms = Math.min(to, begin + perPixelMs) - Math.max(from, begin);
+    if (ms > 0) paint(pixel, ms);
+  }
 }
 
 /** Runs of one colour as rectangles, all of one colour in one path. */

@@ -16,6 +16,8 @@ const COLOUR = '#1d4ed8';
 const LINE_PIXELS = 1;
 /** Moves nearer to each other than this share a mark. */
 const MARK_PIXELS = 6;
+/** From so many moves on the line is thinner. */
+const MANY = 200;
 /** As many are told in one mark; the rest are counted. */
 const TOLD = 4;
 
@@ -47,7 +49,7 @@ export function useParts({ played }: Scored, names: readonly string[], frame: Fr
         fill: '#4b5563',
       }),
     ),
-    element('path', { d: path, fill: 'none', stroke: COLOUR, 'stroke-width': 2 }),
+    element('path', { d: path, fill: 'none', stroke: COLOUR, 'stroke-width': played.moves.length > MANY ? 1 : 2 }),
     ...grouped(played.moves, x, MARK_PIXELS).map((group) => mark(group, names, x, y, wall)),
   ];
 }

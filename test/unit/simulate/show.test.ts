@@ -143,8 +143,6 @@ test('docs/simulate.md names every field', () => {
   const { peers: _, ...rest } = report(simulationOf(ONE, [away(102_000), back(200_000)]));
   for (const key of ['peers', 'plays', ...keys(rest)]) assert.ok(docs.includes(`"${key}"`), key);
 });
-  for (const key of ['peers', ...keys(rest)]) assert.ok(docs.includes(`"${key}"`), key);
-});
 
 test('nothing failed: no multiple, and it is said', () => {
   const calm = { ...linkWith([]), lossy: [] };
