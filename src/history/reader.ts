@@ -7,7 +7,7 @@ import type { Family, Reason } from '../core/model.js';
 import type { EventRow, MinuteRow, OutageCause, OutageRow, PathRow, SampleRow, SwitchRow, TimeSpan, WatchedRow } from './rows.js';
 import { decodeSamples } from './samples.js';
 import { APPLICATION_ID, APPLICATION_ID_OFFSET, MINUTE_MS, SCHEMA_VERSION } from './schema.js';
-import { isDamage, openSqlite, SqlError, type Sqlite, type SqlRow } from './sqlite.js';
+import { isDamage, openSqlite, SqlError, type Sqlite, type SqlRow, type Statement } from './sqlite.js';
 
 /** All spans are Unix ms, half-open; rows are in order of time. What is longer than a moment comes when it overlaps the span. */
 export interface History {
@@ -157,35 +157,60 @@ class OpenHistory implements History {
 
   *minutes(fromMs: number, toMs: number): Iterable<MinuteRow> {
     const targets = this.#targets();
-    const columns = 'minute, target, sent, lost, p50_us, p90_us, p99_us, max_us, jitter_us';
-    for (const row of this.#byMinute('minutes', columns, fromMs, toMs)) {
-      const [minute, target, sent, lost, p50, p90, p99, max, jitter] = row;
-      const named = targets.get(Number(target));
-      if (named === undefined) continue;
-      yield {
-        minuteMs: Number(minute) * MINUTE_MS,
-        ...named,
-        sent: Number(sent),
-        lost: Number(lost),
-        p50Ms: milliseconds(p50),
-        p90Ms: milliseconds(p90),
-        p99Ms: milliseconds(p99),
-        maxMs: milliseconds(max),
-        jitterMs: milliseconds(jitter),
-      };
+    // As one JSON text a piece: twice as fast as millions of rows one by one.
+    const statement = this.#prepare(
+      `SELECT json_group_array(json_array(minute, target, sent, lost, p50_us, p90_us, p99_us, max_us, jitter_us)) FROM (
+        SELECT * FROM minutes WHERE (minute, target) > (?, ?) AND minute < ? ORDER BY minute, target LIMIT ${PIECE})`,
+    );
+    const end = Math.ceil(toMs / MINUTE_MS);
+    for (let after = firstKey(fromMs); ; ) {
+      const [text] = telling(this.#path, () => statement.get(...after, end)) ?? [];
+      const rows = JSON.parse(String(text)) as [number, number, number, number, ...Us[]][];
+      for (const [minute, target, sent, lost, p50, p90, p99, max, jitter] of rows) {
+        const named = targets.get(target);
+        if (named === undefined) continue;
+        yield {
+          minuteMs: minute * MINUTE_MS,
+          uplink: named.uplink,
+          family: named.family,
+          target: named.target,
+          sent,
+          lost,
+          p50Ms: milliseconds(p50),
+          p90Ms: milliseconds(p90),
+          p99Ms: milliseconds(p99),
+          maxMs: milliseconds(max),
+          jitterMs: milliseconds(jitter),
+        };
+      }
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < PIECE) return;
+      after = [last[0], last[1]];
     }
   }
 
   *samples(fromMs: number, toMs: number): Iterable<SampleRow> {
     const targets = this.#targets();
+    const statement = this.#prepare(
+      `SELECT minute, target, data FROM samples WHERE (minute, target) > (?, ?) AND minute < ? ORDER BY minute, target LIMIT ${PIECE}`,
+    );
+    const end = Math.ceil(toMs / MINUTE_MS);
     // The first minute may have begun before the span.
-    for (const [minute, target, data] of this.#byMinute('samples', 'minute, target, data', fromMs - MINUTE_MS + 1, toMs)) {
-      const named = targets.get(Number(target));
-      if (named === undefined || !(data instanceof Uint8Array)) continue;
-      for (const { offsetMs, rttMs } of decodeSamples(data)) {
-        const atMs = Number(minute) * MINUTE_MS + offsetMs;
-        if (atMs >= fromMs && atMs < toMs) yield { atMs, ...named, rttMs };
+    for (let after = firstKey(fromMs - MINUTE_MS + 1); ; ) {
+      const rows = telling(this.#path, () => statement.all(...after, end));
+      for (const [minute, target, data] of rows) {
+        const named = targets.get(Number(target));
+        if (named === undefined || !(data instanceof Uint8Array)) continue;
+        for (const { offsetMs, rttMs } of decodeSamples(data)) {
+          const atMs = Number(minute) * MINUTE_MS + offsetMs;
+          if (atMs >= fromMs && atMs < toMs) {
+            yield { atMs, uplink: named.uplink, family: named.family, target: named.target, rttMs };
+          }
+        }
       }
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < PIECE) return;
+      after = [Number(last[0]), Number(last[1])];
     }
   }
 
@@ -203,29 +228,25 @@ class OpenHistory implements History {
     );
   }
 
-  /** Rows of whole minutes that begin within the span. */
-  *#byMinute(table: 'minutes' | 'samples', columns: string, fromMs: number, toMs: number): Iterable<SqlRow> {
-    let after: readonly number[] = [Math.ceil(fromMs / MINUTE_MS) - 1, Number.MAX_SAFE_INTEGER];
-    for (;;) {
-      const rows = this.#all(
-        `SELECT ${columns} FROM ${table} WHERE (minute, target) > (?, ?) AND minute < ? ORDER BY minute, target LIMIT ${PIECE}`,
-        ...after,
-        Math.ceil(toMs / MINUTE_MS),
-      );
-      yield* rows;
-      const last = rows.at(-1);
-      if (last === undefined || rows.length < PIECE) return;
-      after = [Number(last[0]), Number(last[1])];
-    }
+  #prepare(sql: string): Statement {
+    return telling(this.#path, () => this.#sqlite.prepare(sql));
   }
 
   #all(sql: string, ...values: readonly number[]): SqlRow[] {
-    return telling(this.#path, () => this.#sqlite.prepare(sql).all(...values));
+    const statement = this.#prepare(sql);
+    return telling(this.#path, () => statement.all(...values));
   }
 }
 
-function milliseconds(value: SqlRow[number] | undefined): number | null {
+type Us = number | null;
+
+function milliseconds(value: Us | undefined): number | null {
   return typeof value === 'number' ? value / 1000 : null;
+}
+
+/** What stands before every row of the first whole minute: minute and target. */
+function firstKey(fromMs: number): readonly [number, number] {
+  return [Math.ceil(fromMs / MINUTE_MS) - 1, Number.MAX_SAFE_INTEGER];
 }
 
 /** By its first bytes: SQLite itself would make a new database of an empty file. */
