@@ -200,7 +200,8 @@ export class HistoryBook {
     if (family === null || to === null || from === to) return;
     this.#active.set(family, to);
     const left = from === null ? null : this.#of({ uplink: from, family });
-    const felt = left?.down?.endedMs === null ? wallMs - left.down.beganMs : 0;
+    const lasting = left?.down?.endedMs === null ? wallMs - left.down.beganMs : 0;
+    const felt = typeof data.silentMs === 'number' ? data.silentMs : lasting;
     const ground = typeof data.ground === 'string' ? data.ground : felt > 0 ? (left?.ground ?? null) : null;
     this.#port.addSwitch({ atMs: wallMs, family, from, to, reason, feltMs: Math.max(0, Math.round(felt)), ground });
   }

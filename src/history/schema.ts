@@ -26,7 +26,6 @@ CREATE TABLE switches (
   felt_ms INTEGER NOT NULL, ground TEXT);
 CREATE INDEX switches_at ON switches (at_ms);
 CREATE TABLE watched (id INTEGER PRIMARY KEY, path INTEGER NOT NULL, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL);
-CREATE INDEX watched_to ON watched (to_ms);
 CREATE TABLE events (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, entry TEXT NOT NULL);
 CREATE INDEX events_at ON events (at_ms);
 CREATE TABLE minutes (
