@@ -202,7 +202,7 @@ export class HistoryBook {
     const left = from === null ? null : this.#of({ uplink: from, family });
     const lasting = left?.down?.endedMs === null ? wallMs - left.down.beganMs : 0;
     const felt = typeof data.silentMs === 'number' ? data.silentMs : lasting;
-    const ground = typeof data.ground === 'string' ? data.ground : felt > 0 ? (left?.ground ?? null) : null;
+    const ground = typeof data.ground === 'string' ? data.ground : lasting > 0 ? (left?.ground ?? null) : null;
     this.#port.addSwitch({ atMs: wallMs, family, from, to, reason, feltMs: Math.max(0, Math.round(felt)), ground });
   }
 

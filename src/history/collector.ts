@@ -13,10 +13,14 @@ export const LATE_MS = 5_000;
 /** Numbers kept, two a sample: 16 MB. Beyond, the oldest minutes go. */
 const MAX_NUMBERS = 2_000_000;
 const MAX_ENTRIES = 2_000;
+/** Handed over at once: to clone more would hold up the loop, 2 ms by this many. */
+const NUMBERS_AT_ONCE = 100_000;
 
 export interface Gathered {
   readonly entries: readonly HistoryEntry[];
   readonly samples: readonly MinuteSamples[];
+  /** there is more that is complete: it is for the next time */
+  readonly more: boolean;
 }
 
 /** What the disk did not take in time. */
@@ -98,22 +102,28 @@ export class HistoryCollector {
     // A minute whose last probe may still be answered waits.
     const open = all ? Number.POSITIVE_INFINITY : Math.floor((nowMs - LATE_MS) / MINUTE_MS);
     const samples: MinuteSamples[] = [];
+    let taken = 0;
+    let more = false;
     for (const [minute, targets] of this.#minutes) {
       // A minute of the future: the clock has been set back since.
       if (minute >= open && minute <= nowMs / MINUTE_MS) continue;
-      this.#minutes.delete(minute);
       for (const [key, values] of targets) {
-        this.#numbers -= values.length;
+        if (taken >= NUMBERS_AT_ONCE) break;
+        targets.delete(key);
+        taken += values.length;
         samples.push({ minute, target: nameOf(key), values });
       }
+      if (targets.size === 0) this.#minutes.delete(minute);
+      else more = true;
     }
+    this.#numbers -= taken;
     const entries = this.#entries;
     this.#entries = [];
-    return { entries, samples };
+    return { entries, samples, more };
   }
 
   /** The disk did not take it: it is kept for the next time, as far as there is room. */
-  putBack({ entries, samples }: Gathered): void {
+  putBack({ entries, samples }: Pick<Gathered, 'entries' | 'samples'>): void {
     const room = Math.max(0, MAX_ENTRIES - this.#entries.length);
     this.#lost.entries += Math.max(0, entries.length - room);
     this.#entries = [...entries.slice(Math.max(0, entries.length - room)), ...this.#entries];

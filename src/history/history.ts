@@ -2,13 +2,13 @@
  * The history beside the loop: what the collector gathered goes to a thread of its own, at most once a minute in calm, a few seconds after
  * a change. Routing never waits for any of it: a full, slow or missing disk costs history, and is told once. A thread, because libsql blocks.
  */
-import { Worker } from 'node:worker_threads';
 import type { HistoryConfig } from '../core/config.js';
 import type { HistoryEntry } from '../core/entry.js';
 import type { PathKey } from '../core/model.js';
 import type { ProbeAsk, ProbeOutcome } from '../core/probe.js';
-import type { HistoryAnswer, HistoryAsk, HistoryBatch, HistoryBirth, PathName } from './batch.js';
+import type { HistoryAnswer, HistoryAsk, PathName } from './batch.js';
 import { type Gathered, HistoryCollector, LATE_MS } from './collector.js';
+import { HistoryThread } from './history-thread.js';
 import { MINUTE_MS } from './schema.js';
 
 export interface HistoryParts {
@@ -32,18 +32,17 @@ const URGENT_MS = 3_000;
 const PAUSE_MS = 15_000;
 /** After a minute is over its last probes may still be answered. */
 const AFTER_MINUTE_MS = LATE_MS + 1_000;
+/** What gathered while the disk refused goes in pieces, with the loop's work between them. */
+const PIECES_MS = 1_000;
 /** A disk that takes longer is told. */
 const SLOW_MS = 120_000;
-/** For the last words at the end. */
+/** For the last words at the end, and then for the thread to end. */
 const CLOSE_MS = 2_000;
-const TERMINATE_MS = 500;
-const HEAP_MB = 64;
+const END_MS = 500;
 
 interface Flight {
-  readonly gathered: Gathered;
   readonly sinceMs: number;
-  readonly settled: Promise<void>;
-  readonly settle: () => void;
+  readonly landed: Promise<void>;
 }
 
 export class HistoryKeeper {
@@ -52,16 +51,15 @@ export class HistoryKeeper {
   #config: HistoryConfig | null;
   /** those of the configuration, or the last ones before it said `off` */
   #limits: HistoryConfig | null;
-  #started = false;
-  /** the last words are being said */
-  #ending = false;
-  #closed = false;
-  #worker: Worker | null = null;
+  #thread: HistoryThread | null = null;
   #flight: Flight | null = null;
-  #setAside: string | null = null;
+  #started = false;
+  #closed = false;
   #cancelMinute: (() => void) | null = null;
   #cancelUrgent: (() => void) | null = null;
   #lastWriteMs = Number.NEGATIVE_INFINITY;
+  /** what is wrong with the file: the next thread sets it aside */
+  #setAside: string | null = null;
   /** what keeps it from being written; null = nothing */
   #trouble: string | null = null;
   /** no use in trying again */
@@ -74,7 +72,7 @@ export class HistoryKeeper {
     this.#collector = new HistoryCollector(() => parts.clock.wallMs());
   }
 
-  // ---- what the loop tells: a few hundred nanoseconds each ---------------------------------------------------------
+  // ---- what the loop tells: about a microsecond each ---------------------------------------------------------------
 
   asked(ask: ProbeAsk): void {
     if (this.#records) this.#collector.asked(ask);
@@ -91,7 +89,7 @@ export class HistoryKeeper {
   record(entry: HistoryEntry): void {
     if (!this.#records) return;
     this.#collector.record(entry);
-    if (URGENT.has(entry.kind)) this.#hurry();
+    if (URGENT.has(entry.kind)) this.#hurry(URGENT_MS);
   }
 
   // ---- its life ----------------------------------------------------------------------------------------------------
@@ -101,7 +99,7 @@ export class HistoryKeeper {
     if (this.#started || this.#closed) return;
     this.#started = true;
     if (this.#config === null) return;
-    this.#hurry();
+    this.#hurry(URGENT_MS);
     this.#planMinute();
   }
 
@@ -157,22 +155,22 @@ export class HistoryKeeper {
     });
   }
 
-  #hurry(): void {
+  #hurry(soonMs: number, pauseMs = PAUSE_MS): void {
     if (!this.#started || this.#cancelUrgent !== null || this.#closed) return;
     const { clock } = this.#parts;
     const sinceMs = clock.wallMs() - this.#lastWriteMs;
     // A clock that was set back must not make it wait for hours.
-    const pauseMs = sinceMs < 0 ? PAUSE_MS : Math.max(0, PAUSE_MS - sinceMs);
-    this.#cancelUrgent = clock.setTimer(Math.max(URGENT_MS, pauseMs), () => {
+    const waitMs = sinceMs < 0 ? pauseMs : Math.max(0, pauseMs - sinceMs);
+    this.#cancelUrgent = clock.setTimer(Math.max(soonMs, waitMs), () => {
       this.#cancelUrgent = null;
       this.#write();
     });
   }
 
   #write(): void {
-    if (this.#flight !== null || !this.#records || this.#config === null) return;
+    if (this.#flight !== null || !this.#records) return;
     this.#lastWriteMs = this.#parts.clock.wallMs();
-    this.#send('write', this.#collector.take(false), this.#config);
+    this.#send('write', this.#collector.take(false));
   }
 
   #cancelTimers(): void {
@@ -182,89 +180,55 @@ export class HistoryKeeper {
     this.#cancelUrgent = null;
   }
 
-  // ---- the thread --------------------------------------------------------------------------------------------------
+  // ---- on its way --------------------------------------------------------------------------------------------------
 
-  #send(kind: HistoryAsk['kind'], gathered: Gathered, limits: HistoryConfig): void {
+  #send(kind: HistoryAsk['kind'], gathered: Gathered): void {
+    const limits = this.#limits;
+    if (limits === null) return;
     const nowMs = this.#parts.clock.wallMs();
-    const batch: HistoryBatch = { nowMs, ...gathered, standing: this.#collector.standing(), limits };
-    const { promise: settled, resolve: settle } = withResolvers();
-    this.#flight = { gathered, sinceMs: nowMs, settled, settle };
-    try {
-      this.#worker ??= this.#start();
-      this.#worker.postMessage({ kind, batch } satisfies HistoryAsk);
-    } catch (error) {
-      this.#failed(messageOf(error), true);
+    const { entries, samples } = gathered;
+    const batch = { nowMs, entries, samples, standing: this.#collector.standing(), limits };
+    this.#thread ??= new HistoryThread({ directory: this.#parts.directory, setAside: this.#setAside });
+    const thread = this.#thread;
+    const answered = thread.ask({ kind, batch }).then(async (answer) => {
+      // Only when the thread has ended does it hold the file no more: then another one may set it aside, or try anew.
+      if (answer.kind === 'damaged' || (answer.kind === 'failed' && !answer.opened)) await this.#dismiss(thread);
+      this.#flight = null;
+      this.#answered(answer, gathered);
+    });
+    this.#flight = { sinceMs: nowMs, landed: answered };
+  }
+
+  async #dismiss(thread: HistoryThread): Promise<void> {
+    if (this.#thread === thread) this.#thread = null;
+    await thread.end();
+  }
+
+  #answered(answer: HistoryAnswer, gathered: Gathered): void {
+    if (answer.kind === 'written') {
+      this.#setAside = null;
+      if (answer.told !== null) this.#parts.report('error', answer.told);
+      this.#recovered();
+      if (gathered.more) this.#hurry(PIECES_MS, PIECES_MS);
+      return;
     }
-  }
-
-  #start(): Worker {
-    const birth: HistoryBirth = { directory: this.#parts.directory, setAside: this.#setAside };
-    const worker = new Worker(new URL('./worker.js', import.meta.url), {
-      name: 'history',
-      workerData: birth,
-      // Nothing of ours is in its environment, and it shall not run under the debugger's or a test runner's options.
-      execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB, maxYoungGenerationSizeMb: 8 },
-    });
-    worker.unref();
-    worker.on('message', (answer: HistoryAnswer) => {
-      if (worker === this.#worker) this.#answered(answer);
-    });
-    const gone = (why: string): void => {
-      if (worker === this.#worker) this.#failed(why, true);
-    };
-    worker.on('error', (error) => gone(messageOf(error)));
-    worker.on('messageerror', (error) => gone(messageOf(error)));
-    worker.on('exit', (code) => {
-      if (!this.#ending) gone(`its thread ended with code ${code}`);
-    });
-    return worker;
-  }
-
-  #answered(answer: HistoryAnswer): void {
-    switch (answer.kind) {
-      case 'written':
-        this.#setAside = null;
-        if (answer.told !== null) this.#parts.report('error', answer.told);
-        this.#recovered();
-        this.#land();
-        return;
-      case 'damaged':
-        // Only when the thread has ended does it hold the file no more: then another one sets it aside.
-        this.#setAside = answer.why;
-        this.#again();
-        return;
-      case 'failed':
-        this.#givenUp = answer.final;
-        this.#failed(answer.message, !answer.opened);
-    }
-  }
-
-  /** What the thread could not take is given to another one. */
-  #again(): void {
-    const gathered = this.#flight?.gathered ?? { entries: [], samples: [] };
-    const worker = this.#worker;
-    this.#worker = null;
-    void (worker?.terminate() ?? Promise.resolve()).then(() => {
-      const flight = this.#flight;
+    if (answer.kind === 'damaged') {
       this.#collector.putBack(gathered);
-      this.#land();
-      if (flight !== null && !this.#closed) this.#write();
-    });
+      // Set aside and damaged again: then it is not the file.
+      const again = this.#setAside !== null;
+      this.#setAside = answer.why;
+      if (again) this.#failed(`it ${answer.why}`);
+      else this.#write();
+      return;
+    }
+    this.#givenUp = answer.final;
+    if (!answer.final) this.#collector.putBack(gathered);
+    this.#failed(answer.message);
   }
 
-  #failed(message: string, endThread: boolean): void {
-    if (this.#trouble === null) {
-      this.#parts.report('error', `the history cannot be written, routing goes on: ${message}`);
-    }
+  #failed(message: string): void {
+    if (this.#trouble === null) this.#parts.report('error', `the history cannot be written, routing goes on: ${message}`);
     this.#trouble = message;
-    if (this.#flight !== null && !this.#givenUp) this.#collector.putBack(this.#flight.gathered);
-    if (endThread) {
-      const worker = this.#worker;
-      this.#worker = null;
-      void worker?.terminate();
-    }
-    this.#land();
   }
 
   #recovered(): void {
@@ -279,37 +243,29 @@ export class HistoryKeeper {
     this.#trouble = null;
   }
 
-  #land(): void {
-    const flight = this.#flight;
-    this.#flight = null;
-    flight?.settle();
-  }
-
   /** The last words, then the thread ends. Bounded in time. */
   async #finish(): Promise<void> {
     const untilMs = performance.now() + CLOSE_MS;
-    this.#worker?.ref();
-    await this.#settledBy(untilMs);
-    this.#ending = true;
+    const leftMs = (): number => untilMs - performance.now();
+    this.#thread?.hold(true);
+    while (this.#flight !== null && leftMs() > 0) await within(leftMs(), this.#flight.landed);
     // Where the disk refuses there is no use in trying once more.
-    const worth = this.#started && !this.#givenUp && (this.#worker !== null || this.#trouble === null);
-    if (worth && this.#flight === null && this.#limits !== null) {
-      this.#send('close', this.#collector.take(true), this.#limits);
-      await this.#settledBy(untilMs);
+    const worth = this.#started && !this.#givenUp && (this.#thread !== null || this.#trouble === null);
+    for (let more = worth; more && this.#flight === null && leftMs() > 0; ) {
+      const gathered = this.#collector.take(true);
+      more = gathered.more;
+      this.#send(more ? 'write' : 'close', gathered);
+      this.#thread?.hold(true);
+      await within(leftMs(), this.#landed());
     }
-    const worker = this.#worker;
-    this.#worker = null;
-    await within(TERMINATE_MS, worker?.terminate());
-    this.#ending = false;
+    const thread = this.#thread;
+    this.#thread = null;
+    await within(END_MS, thread?.end());
   }
 
-  async #settledBy(untilMs: number): Promise<void> {
-    await within(untilMs - performance.now(), this.#flight?.settled);
+  #landed(): Promise<void> | undefined {
+    return this.#flight?.landed;
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Resolves when the work is done or the time is up. The process lives so long. */
@@ -321,13 +277,4 @@ async function within(ms: number, work: Promise<unknown> | undefined): Promise<v
   });
   await Promise.race([work, over]);
   clearTimeout(timer);
-}
-
-/** Promise.withResolvers of later Node versions. */
-function withResolvers(): { promise: Promise<void>; resolve: () => void } {
-  let resolve: () => void = () => undefined;
-  const promise = new Promise<void>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 }

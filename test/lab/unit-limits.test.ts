@@ -12,6 +12,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { HelperClient } from '../../src/action/helper/client.js';
 import type { FollowOutcome } from '../../src/core/action.js';
+import { openHistory } from '../../src/history/reader.js';
 import { AF_UNIX, bind, close, recv, SOCK_DGRAM, SOCK_NONBLOCK, socket } from '../../src/kernel/libc.js';
 import { unixAddress } from '../../src/kernel/notify.js';
 import { Lab } from '../../src/lab/lab.js';
@@ -270,6 +271,9 @@ describe('under the limits of the unit', { skip: skipRun, timeout: 120_000 }, ()
       [],
     );
     assert.match(readFileSync(join(place.logs, 'backroute.log'), 'utf8'), / fast IPv4 up -> down upstream-silent: /);
+    const past = openHistory(join(place.state, 'history.db'));
+    assert.ok(past.switches(0, Number.MAX_SAFE_INTEGER).length >= 4, `the history has not all of it\n${log}`);
+    past.close();
     const stateFile = statSync(join(place.state, 'state.json'));
     assert.deepEqual([stateFile.uid, stateFile.gid, stateFile.mode & 0o007], [UID, GID, 0]);
     assert.ok(!existsSync(join(place.runtime, 'control.sock')), 'the control socket went with the daemon');

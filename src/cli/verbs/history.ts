@@ -64,6 +64,8 @@ function exitOf({ fault, message }: HistoryError): ExitError {
     denied: 'run it as root',
     damaged: 'the daemon sets a damaged file aside when it is started, and begins a new one',
     newer: 'use the version that wrote it',
+    // A journal without its index, in a folder of somebody else's.
+    ...(process.geteuid?.() === 0 ? {} : { unreadable: 'run it as root' }),
   };
   return new ExitError(fault === 'denied' ? 3 : 1, message, remedies[fault] ?? null);
 }

@@ -117,6 +117,31 @@ test('where the file cannot be made it is told once, and nothing is missing when
   file.close();
 });
 
+test('what gathered in a long time without a disk goes in pieces, so that the loop has its turn between them', async () => {
+  using bench = new HistoryBench();
+  const directory = join(bench.directory, 'later');
+  const running = new KeeperBench(directory);
+  running.begin();
+  for (let second = 0; second < 900; second += 1) {
+    for (let target = 0; target < 126; target += 1) running.answer(running.ask(`t${target}`), 20);
+    running.clock.advanceTo(running.clock.atMs + 1_000);
+    if (!running.keeper.idle) await running.landed();
+  }
+  mkdirSync(directory);
+  running.clock.advanceTo(T0 + 16 * 60_000);
+  await running.landed();
+  const file = openSqlite(join(directory, 'history.db'), 'read');
+  const minutes = (): number => Number(file.value('SELECT count(*) FROM minutes'));
+  assert.ok(minutes() > 0 && minutes() < 1_000, `${minutes()} with the first piece`);
+  for (let piece = 0; piece < 2; piece += 1) {
+    running.clock.advanceTo(running.clock.atMs + 1_000);
+    await running.landed();
+  }
+  assert.equal(minutes(), 15 * 126);
+  file.close();
+  await running.keeper.close();
+});
+
 for (const [what, make, why] of [
   ['a text', (path: string) => writeFileSync(path, 'once upon a time '.repeat(1000)), /is not an SQLite file/],
   [

@@ -185,6 +185,7 @@ test('a switch tells the silence felt before it, and its ground', () => {
       health(T0 + 70_000, 'down', 'up', { durationMs: 60_000 }),
       switched(T0 + 100_000, 'backup', 'fast', { reason: 'preferred' }),
       switched(T0 + 110_000, 'fast', 'fast', { reason: 'no-choice' }),
+      switched(T0 + 115_000, 'fast', 'backup', { data: { silentMs: 740, ground: null } }),
     ],
     T0 + 120_000,
   );
@@ -193,6 +194,7 @@ test('a switch tells the silence felt before it, and its ground', () => {
     [
       [10_000, 'fast', 'backup', 2_000, 'median silence 1 s: waiting 2 s'],
       [100_000, 'backup', 'fast', 0, null],
+      [115_000, 'fast', 'backup', 740, null],
     ],
   );
 });
