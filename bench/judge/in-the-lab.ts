@@ -85,7 +85,12 @@ export async function compareInLab(outages: readonly Outage[], say: (line: strin
 }
 
 /** @param endMs of what is played: then everything stays good */
-export async function simulate(text: string, names: readonly string[], outages: readonly Outage[], endMs: number): Promise<Moved[]> {
+export async function simulate(
+  text: string,
+  names: readonly string[],
+  outages: readonly Outage[],
+  endMs: number,
+): Promise<Moved[]> {
   const parsed = parseConfig(text, 'lab');
   if (!parsed.ok) throw new Error(parsed.problems.map(formatProblem).join('\n'));
   const { config } = parsed;

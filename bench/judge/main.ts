@@ -7,7 +7,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { SourceError } from '../../src/simulate/read/problem.js';
+import { engineAlone, falseFailovers, type NamedLinks, pairAtOnce } from './engine.js';
 import { bestFixed, clairvoyant, fixedRule, type Outage, PEERS, play } from './model.js';
+import { columns, say, times } from './print.js';
 import { besideBestFixed, fixedLeaveOneOut, halves, type Links, leaveOut, mean, ratioOf, scores } from './study.js';
 import { families, NAMED_LINKS } from './synthetic.js';
 import { outagesOf, readLink } from './traces.js';
@@ -27,14 +29,11 @@ const BESIDE_BEST_FIXED = 1.3;
 
 const HELP = `npm run judge -- [options]
    --traces DIR   the traces (../shared/traces beside the project)
+   --quick        the rule alone, without the real engine, which takes a minute or two
    --study        also: are numbers that are chosen on some links right on others? takes minutes
 `;
 
 let missed = 0;
-const say = (line = ''): void => void process.stdout.write(`${line}\n`);
-const columns = (cells: readonly string[], widths: readonly number[]): string =>
-  cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[i] ?? widths.at(-1) ?? 0))).join(' ');
-const times = (ratio: number): string => ratio.toFixed(2);
 const verdict = (fits: boolean): string => {
   if (!fits) missed += 1;
   return fits ? 'ok' : 'MISSED';
@@ -44,30 +43,40 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       traces: { type: 'string' },
+      quick: { type: 'boolean', default: false },
       study: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
   if (values.help) return void process.stdout.write(HELP);
   const folder = values.traces ?? fileURLToPath(new URL('../../../../shared/traces/', import.meta.url));
-  const links = await readLinks(folder);
+  const read = await readLinks(folder);
+  const links: Links = Object.fromEntries(Object.entries(read).map(([name, link]) => [name, outagesOf(link)]));
   const judged: Links = Object.fromEntries(Object.entries(links).filter(([name]) => JUDGED_LINKS.includes(name)));
   if (Object.keys(judged).length === 0) say(`no traces in ${folder}: measured links are left out`);
   else measured(judged, links);
   madeUp();
+  if (!values.quick) await withEngine(judged, read);
   if (values.study && Object.keys(judged).length > 1) study(judged);
   if (missed > 0) say(`\n${missed} limits MISSED`);
   process.exitCode = missed > 0 ? 1 : 0;
 }
 
-async function readLinks(folder: string): Promise<Links> {
+async function withEngine(judged: Links, links: NamedLinks): Promise<void> {
+  const names = JUDGED_LINKS.filter((name) => name in judged);
+  if (names.length > 0) await engineAlone(links, names, SWITCH_COSTS_S, BACKUP);
+  await pairAtOnce(links, SWITCH_COSTS_S, BACKUP);
+  await falseFailovers(BACKUP);
+}
+
+async function readLinks(folder: string): Promise<NamedLinks> {
   let names: string[];
   try {
     names = readdirSync(folder).filter((name) => name.endsWith('.csv'));
   } catch {
     return {};
   }
-  const read = names.map(async (name) => [name.slice(0, -4), outagesOf(await readLink(join(folder, name)))] as const);
+  const read = names.map(async (name) => [name.slice(0, -4), await readLink(join(folder, name))] as const);
   return Object.fromEntries(await Promise.all(read));
 }
 
