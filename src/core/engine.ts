@@ -69,6 +69,8 @@ export class Engine {
   #stopped = false;
   /** the process did not run, and the kernel has not been read since */
   #blind = false;
+  /** what the last plan was made of, see {@link #essence} */
+  #planned: { readonly state: KernelState; readonly config: Config; readonly essence: string | null } | null = null;
   /** what the last reading asked for */
   #requested = '';
   /** end of the last stall told */
@@ -514,6 +516,31 @@ export class Engine {
     this.#keeper.reconcile(input, this.#config.kernel, this.#seenAnew, now);
     this.#seenAnew = false;
     this.#traffic.routed(input.paths, now);
+    this.#planned = { state, config: this.#config, essence: this.#essence() };
+  }
+
+  /** What was chosen is what was planned last, for the same kernel: most choices confirm the former one. */
+  #isPlanned(): boolean {
+    const former = this.#planned;
+    if (former === null || former.essence === null) return false;
+    return former.state === this.#keeper.state && former.config === this.#config && former.essence === this.#essence();
+  }
+
+  /** All of a plan that choices can change, where little is wished; null = more than can be said so briefly. */
+  #essence(): string | null {
+    const { connections, drill, via, services } = this.#config;
+    if (connections !== null || drill !== null || via.length + services.followers.length > 0) return null;
+    if (this.#keeper.refusals.length > 0) return null;
+    let essence = '';
+    for (const family of this.#families) {
+      if (this.#traffic.drillIn(family.family) !== null) return null;
+      essence += `${family.active} ${family.reason} ${family.sharing.map((s) => `${s.uplink}=${s.weight}`).join()};`;
+    }
+    for (const path of this.#paths.all()) {
+      const { health } = path.verdict;
+      essence += `${path.key} ${health} ${this.#adminOf(path.uplink.name)} ${path.connected} ${path.gateway} ${path.mac} ${this.#traffic.lingers(path)};`;
+    }
+    return essence;
   }
 
   // ---- everything else ---------------------------------------------------------------------------------------------
@@ -650,7 +677,7 @@ export class Engine {
       if (this.#choose) {
         this.#choose = false;
         this.#chooseAll(now);
-        this.#plan = true;
+        if (!this.#isPlanned()) this.#plan = true;
       }
       if (this.#plan) {
         this.#plan = false;

@@ -5,11 +5,11 @@
  */
 
 interface Sample {
-  readonly id: number;
+  id: number;
   state: 'pending' | 'answered' | 'lost' | 'void';
   rttMs: number;
   /** at this time a pending sample counts as lost */
-  readonly dueMs: number;
+  dueMs: number;
 }
 
 /** the id of no probe */
@@ -77,7 +77,12 @@ export class SampleWindow {
   filled(probes: number, rttMs: number | null): void {
     const state = rttMs === null ? 'lost' : 'answered';
     for (let left = Math.min(probes, this.#capacity); left > 0; left -= 1) {
-      this.#ring[this.#next] = { id: NOBODYS, state, rttMs: rttMs ?? 0, dueMs: Number.NEGATIVE_INFINITY };
+      const sample = this.#ring[this.#next] ?? { id: NOBODYS, state, rttMs: 0, dueMs: 0 };
+      sample.id = NOBODYS;
+      sample.state = state;
+      sample.rttMs = rttMs ?? 0;
+      sample.dueMs = Number.NEGATIVE_INFINITY;
+      this.#ring[this.#next] = sample;
       this.#next = (this.#next + 1) % this.#capacity;
     }
   }

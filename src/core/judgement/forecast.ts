@@ -20,6 +20,9 @@ interface Seen extends Lifetime {
   readonly episode: Remembered;
 }
 
+/** A length that an episode has, and the kinds of it. */
+type Circumstance = readonly [(episode: Remembered) => number | null, readonly number[]];
+
 export class Forecast {
   readonly #silences: readonly Seen[];
   readonly #goods: readonly Seen[];
@@ -70,11 +73,36 @@ export class Forecast {
     return hazards(both, hazards(after, this.#anyGood, generalWeight), generalWeight);
   }
 
-  /** O(kinds x episodes). */
+  /** O(kinds x (episodes + steps)): what `silence` and `good` say of each kind, with the parts that several share reckoned once. */
   kinds(): KindHazards {
-    return {
-      silence: GAP_KINDS_S.flatMap((gapS) => SILENCE_KINDS_S.map((silenceS) => this.silence(gapS, silenceS, null))),
-      good: GAP_KINDS_S.flatMap((gapS) => SILENCE_KINDS_S.map((silenceS) => this.good(silenceS, gapS))),
-    };
+    const silence = this.#narrowed(
+      this.#silences,
+      this.#anySilence,
+      [(e) => e.gapS, GAP_KINDS_S],
+      [(e) => e.formerSilenceS, SILENCE_KINDS_S],
+    );
+    const good = this.#narrowed(
+      this.#goods,
+      this.#anyGood,
+      [(e) => e.formerSilenceS, SILENCE_KINDS_S],
+      [(e) => e.formerGapS, GAP_KINDS_S],
+    );
+    return { silence: silence.flat(), good: GAP_KINDS_S.flatMap((_, gap) => good.map((ofSilence) => ofSilence[gap] ?? [])) };
+  }
+
+  /** Hazards for each kind of the first circumstance, and in these for each of the second. */
+  #narrowed(seen: readonly Seen[], any: readonly number[], first: Circumstance, second: Circumstance): number[][][] {
+    const { generalWeight } = this.#tuning;
+    const near = ([of, kindsS]: Circumstance): Float64Array[] =>
+      kindsS.map((kindS) => Float64Array.from(seen, ({ episode }) => nearness(of(episode), kindS)));
+    const nearSecond = near(second);
+    return near(first).map((nearFirst) => {
+      const after = nearFirst.map((nearby, i) => (seen[i]?.weight ?? 0) * nearby);
+      const general = hazards(seen, any, generalWeight, after);
+      return nearSecond.map((nearby) => {
+        const both = after.map((weight, i) => weight * (nearby[i] ?? 0));
+        return hazards(seen, general, generalWeight, both);
+      });
+    });
   }
 }

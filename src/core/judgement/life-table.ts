@@ -35,16 +35,25 @@ export function stepOf(edges: readonly number[], lengthS: number): number {
 /**
  * @param prior the hazards believed before anything was seen
  * @param priorWeight what that belief counts for, in observations
+ * @param weights of each life, where not its own
  * @returns for each step the probability that what reaches it ends in it
  */
-export function hazards(lives: readonly Lifetime[], prior: readonly number[], priorWeight: number): number[] {
+export function hazards(
+  lives: readonly Lifetime[],
+  prior: readonly number[],
+  priorWeight: number,
+  weights: Float64Array | null = null,
+): number[] {
   const ends = new Array<number>(prior.length).fill(0);
   const leaves = new Array<number>(prior.length).fill(0);
   let atRisk = 0;
-  for (const life of lives) {
-    atRisk += life.weight;
-    leaves[life.step] = (leaves[life.step] ?? 0) + life.weight;
-    if (life.ended) ends[life.step] = (ends[life.step] ?? 0) + life.weight;
+  let index = 0;
+  for (const { step, ended, weight: own } of lives) {
+    const weight = weights?.[index] ?? own;
+    index += 1;
+    atRisk += weight;
+    leaves[step] = (leaves[step] ?? 0) + weight;
+    if (ended) ends[step] = (ends[step] ?? 0) + weight;
   }
   return prior.map((believed, step) => {
     const hazard = ((ends[step] ?? 0) + priorWeight * believed) / (atRisk + priorWeight);

@@ -337,6 +337,7 @@ export class Path {
     const from = this.verdict;
     const silence = this.#learn(from.reason === 'loss-high', nowMs);
     const patienceEndsMs = this.patienceEndsMs();
+    const figures = (): PathFigures => this.figures(nowMs);
     const to = assessHealth(
       from,
       {
@@ -344,7 +345,10 @@ export class Path {
         detector: this.detector.state,
         patienceOver: patienceEndsMs !== null && nowMs >= patienceEndsMs,
         silentReason: this.detector.reason,
-        figures: this.figures(nowMs),
+        // Only a path that answers is judged by them.
+        get figures() {
+          return figures();
+        },
       },
       this.uplink.degraded,
     );
