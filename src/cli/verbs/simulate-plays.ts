@@ -28,12 +28,12 @@ export interface Play {
   /** where each uplink's link comes from; null = nothing is known of it */
   readonly sources: readonly (string | null)[];
   readonly prices: Prices;
+  /** what was in use then, by places; null = not recorded */
+  readonly recorded: readonly Step[] | null;
 }
 
 export interface Plays {
   readonly plays: readonly Play[];
-  /** what was in use then, by places; null = not recorded */
-  readonly recorded: readonly Step[] | null;
   readonly notes: readonly string[];
 }
 
@@ -71,31 +71,26 @@ async function playsOfFiles(options: SimulateOptions, sources: readonly SourceOp
   const laid = sideBySide(links);
   notes.push(...laid.notes);
   const made = configs.map((one, i) => playOf(one, laid.links, assigned[i] ?? [], options));
-  return { plays: made, recorded: null, notes };
+  return { plays: made, notes };
 }
 
 function playsOfHistory(path: string, configs: readonly Named[], since: number | null, options: SimulateOptions): Plays {
   const history = openHistory(path);
   try {
     const notes = new Set<string>();
-    let recorded: readonly Step[] | null = null;
-    const made = configs.map((one, i) => {
-      const read = fromHistory(
-        history,
-        one.config.uplinks.map(({ name }) => name),
-        since,
-      );
-      for (const note of read.notes) notes.add(note);
-      // By places of the first configuration: what is compared with it is told once.
-      if (i === 0) recorded = read.course;
+    const made = configs.map((one) => {
+      const names = one.config.uplinks.map(({ name }) => name);
+      const { links, places, course, notes: told } = fromHistory(history, names, since);
+      for (const note of told) notes.add(note);
       return playOf(
         one,
-        read.links.map((link) => ({ ...link, name: RECORDED })),
-        read.places,
+        links.map((link) => ({ ...link, name: RECORDED })),
+        places,
         options,
+        course,
       );
     });
-    return { plays: made, recorded, notes: [...notes] };
+    return { plays: made, notes: [...notes] };
   } finally {
     history.close();
   }
@@ -108,7 +103,13 @@ async function load(path: string): Promise<Named> {
 }
 
 /** @param places of `recorded`, in the configuration's order */
-function playOf({ name, config }: Named, recorded: readonly Link[], places: readonly number[], options: SimulateOptions): Play {
+function playOf(
+  { name, config }: Named,
+  recorded: readonly Link[],
+  places: readonly number[],
+  options: SimulateOptions,
+  recordedCourse: readonly Step[] | null = null,
+): Play {
   const [first] = recorded;
   if (first === undefined) throw new ExitError(1, 'nothing to play');
   const priced: Config = {
@@ -131,6 +132,7 @@ function playOf({ name, config }: Named, recorded: readonly Link[], places: read
       switchS: priced.switchCostMs / 1000,
       perSecond: priced.uplinks.map(({ backupCost }, place) => (place === 0 ? 0 : backupCost)),
     },
+    recorded: recordedCourse,
   };
 }
 

@@ -51,7 +51,7 @@ async function playAll(wanted: Plays, seed: number, signal: AbortSignal, progres
     const { name, config, known, prices } = play;
     const tell = (share: number): void => progress.tell(`playing ${name}`, (place + share) / wanted.plays.length);
     const played = await playLinks({ name, config, links: known, prices, seed }, { signal, progress: tell });
-    scored.push(score(played, play.links, prices, wanted.recorded));
+    scored.push(score(played, play.links, prices, play.recorded));
     done.push(play);
   }
   const [first] = done;

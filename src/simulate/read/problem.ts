@@ -17,5 +17,5 @@ const SHOWN = 40;
 /** A piece of a file as it can be shown: short, on one line, nothing that moves a terminal's cursor. */
 export function shown(text: string): string {
   const cut = text.length > SHOWN ? `${text.slice(0, SHOWN)}...` : text;
-  return `'${cut.replace(/[^\x20-\x7e\xa0-\xff]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)}'`;
+  return `'${cut.replace(/[^\x20-\x7e]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)}'`;
 }

@@ -22,6 +22,8 @@ export interface Recording {
 /** Beside a trace: the Unix ms at which traces of this folder begin, by name. */
 const STARTS_FILE = 't0_unix_ms.json';
 const HEAD_BYTES = 65_536;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: looked for, they are in no text
+const BINARY = /[\x01-\x08\x0e-\x1a\x1c-\x1f]/;
 const COLUMN_NAMES = /^["\w -]+(,["\w -]+)+$/;
 
 /** @throws SourceError where it is no recording, with the line */
@@ -50,11 +52,13 @@ function byHeader(name: string, header: string, line: number): RecordReader {
   const columns = header.split(',').map((column) => column.trim().replace(/^"(.*)"$/, '$1'));
   const reader = csvReader(name, columns);
   if (reader !== null) return reader;
-  const what = /^[-\d.,\s]+$/.test(header)
-    ? 'the header is missing'
-    : COLUMN_NAMES.test(header)
-      ? 'no known columns'
-      : 'no known format';
+  const what = BINARY.test(header)
+    ? 'this is no text'
+    : /^[-\d.,\s]+$/.test(header)
+      ? 'the header is missing'
+      : COLUMN_NAMES.test(header)
+        ? 'no known columns'
+        : 'no known format';
   throw new SourceError(`${name}:${line}: ${what}: ${shown(header)}`, WANTED);
 }
 

@@ -123,7 +123,7 @@ test('what is wrong is told with its line, what was found and what is wanted', a
     [trace('0,1', '1000,\0\0'), /^some\.dat:3: a NUL byte: from here on this is no text$/],
     [trace('0,1', 'x'.repeat(LONGEST_LINE_BYTES + 1)), /^some\.dat:3: /],
     ['y'.repeat(3 << 20), new RegExp(`^some\\.dat:1: the line is longer than ${LONGEST_LINE_BYTES} bytes`)],
-    [Buffer.from([1, 2, 3, 250, 10, 7]), /^some\.dat:1: no known format: '\\x01\\x02\\x03\xfa'$/],
+    [Buffer.from([1, 2, 3, 250, 10, 7]), /^some\.dat:1: this is no text: '\\x01\\x02\\x03\\xfa'$/],
   ] as const) {
     assert.match(await complaintOf(t, content), expected);
   }
