@@ -1,7 +1,7 @@
 /**
  * The world around one engine on a virtual clock: a kernel in memory, lines that answer as the links tell, and the account of what
- * traffic goes through. It carries the engine's effects out as the daemon does, but each takes its time on time: timers are never late,
- * and an operation is in force in the instant in which it was decided. Its clock is 0 where it begins; knows no files.
+ * traffic goes through. It carries the engine's effects out as the daemon does, but nothing is ever late: timers come on time, and an
+ * operation is in force in the instant in which it was decided. Its clock is 0 where it begins; knows no files.
  */
 import type { CalmLine } from '../core/calm.js';
 import type { Config } from '../core/config.js';
@@ -47,7 +47,7 @@ export class World {
   readonly #setting: WorldSetting;
   readonly #engine: Engine;
   readonly #places: ReadonlyMap<string, number>;
-  /** by path: watched through its gateway alone */
+  /** by place */
   readonly #keys: readonly PathKey[];
   readonly #answers = new Arrivals();
   /** what nobody will answer: told at last, though the engine has long judged it */
