@@ -8,7 +8,7 @@ import { openHistory } from '../../history/reader.js';
 import { HISTORY_FILE } from '../../history/schema.js';
 import type { Link } from '../../simulate/link.js';
 import type { Prices } from '../../simulate/played.js';
-import { fromHistory } from '../../simulate/read/history.js';
+import { fromHistory, type Recorded } from '../../simulate/read/history.js';
 import { type ReadRun, readRecording } from '../../simulate/read/read.js';
 import { idealBeside, sideBySide } from '../../simulate/read/side-by-side.js';
 import type { Step } from '../../simulate/score/course.js';
@@ -51,7 +51,7 @@ export async function plays(places: Places, options: SimulateOptions, run: ReadR
   if (history === null) return playsOfFiles(options, sources, run);
   const since = history.since === null ? null : momentOf('--since', history.since, Date.now());
   const configs = await Promise.all((options.configs.length > 0 ? options.configs : [places.configPath]).map(load));
-  return playsOfHistory(join(places.stateDir, HISTORY_FILE), configs, since, options);
+  return playsOfHistory(join(places.stateDir, HISTORY_FILE), configs, since, options, run);
 }
 
 async function playsOfFiles(options: SimulateOptions, sources: readonly SourceOption[], run: ReadRun): Promise<Plays> {
@@ -74,22 +74,27 @@ async function playsOfFiles(options: SimulateOptions, sources: readonly SourceOp
   return { plays: made, notes };
 }
 
-function playsOfHistory(path: string, configs: readonly Named[], since: number | null, options: SimulateOptions): Plays {
+async function playsOfHistory(
+  path: string,
+  configs: readonly Named[],
+  since: number | null,
+  options: SimulateOptions,
+  run: ReadRun,
+): Promise<Plays> {
   const history = openHistory(path);
   try {
+    // Configurations that are compared mostly have the same uplinks: what is read once serves them all.
+    const byNames = new Map<string, Recorded>();
     const notes = new Set<string>();
-    const made = configs.map((one) => {
+    const made: Play[] = [];
+    for (const one of configs) {
       const names = one.config.uplinks.map(({ name }) => name);
-      const { links, places, course, notes: told } = fromHistory(history, names, since);
-      for (const note of told) notes.add(note);
-      return playOf(
-        one,
-        links.map((link) => ({ ...link, name: RECORDED })),
-        places,
-        options,
-        course,
-      );
-    });
+      const recorded = byNames.get(names.join()) ?? (await fromHistory(history, names, since, run));
+      byNames.set(names.join(), recorded);
+      for (const note of recorded.notes) notes.add(note);
+      const links = recorded.links.map((link) => ({ ...link, name: RECORDED }));
+      made.push(playOf(one, links, recorded.places, options, recorded.course));
+    }
     return { plays: made, notes: [...notes] };
   } finally {
     history.close();

@@ -2,6 +2,7 @@
  * The recorded history as links: outages as they were, the minutes' loss between them, round trips from the minutes' medians; and
  * what the daemon really did then, to compare with. Knows how history is read, not where it lies.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { Family } from '../../core/model.js';
 import type { History } from '../../history/reader.js';
 import type { MinuteRow, OutageRow } from '../../history/rows.js';
@@ -9,9 +10,12 @@ import type { Link, Lossy, Silence, Span } from '../link.js';
 import type { Step } from '../score/course.js';
 import { Silences } from './cut.js';
 import { SourceError } from './problem.js';
+import type { ReadRun } from './read.js';
 import { RttSteps } from './rtt-steps.js';
 
 const MINUTE_MS = 60_000;
+/** So many minutes are read before others in this process are let run. */
+const AT_ONCE = 5_000;
 /** Of fewer probes in a minute no share can be told. */
 const LEAST_PROBES = 5;
 /** Less is a packet now and then. */
@@ -32,9 +36,14 @@ export interface Recorded {
 /**
  * @param uplinks names, in the order of preference
  * @param sinceMs Unix ms; null = all there is
- * @throws SourceError where nothing of these uplinks is recorded
+ * @throws SourceError where nothing of these uplinks is recorded; HistoryError; the signal's reason
  */
-export function fromHistory(history: History, uplinks: readonly string[], sinceMs: number | null): Recorded {
+export async function fromHistory(
+  history: History,
+  uplinks: readonly string[],
+  sinceMs: number | null,
+  run: ReadRun = {},
+): Promise<Recorded> {
   const whole = history.span();
   if (whole === null) throw new SourceError('the history is empty', 'The daemon writes it; wait a while.');
   const fromMs = Math.max(whole.fromMs, sinceMs ?? Number.NEGATIVE_INFINITY);
@@ -61,7 +70,16 @@ export function fromHistory(history: History, uplinks: readonly string[], sinceM
   for (const row of history.watched(fromMs, toMs)) {
     if (row.family === family) builders.get(row.uplink)?.watched(row.fromMs, row.toMs);
   }
-  for (const row of history.minutes(fromMs, toMs)) if (row.family === family) builders.get(row.uplink)?.minute(row);
+  let left = AT_ONCE;
+  for (const row of history.minutes(fromMs, toMs)) {
+    if (row.family === family) builders.get(row.uplink)?.minute(row);
+    left -= 1;
+    if (left > 0) continue;
+    left = AT_ONCE;
+    run.progress?.((row.minuteMs - fromMs) / (toMs - fromMs));
+    await setImmediate();
+    run.signal?.throwIfAborted();
+  }
   if (known.some((path) => path.family !== family)) notes.push(`only IPv${family} is played`);
   const without = uplinks.filter((_, place) => !places.includes(place));
   if (without.length > 0) notes.push(`${without.join(', ')}: nothing is recorded: taken as never failing`);

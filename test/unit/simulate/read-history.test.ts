@@ -67,8 +67,8 @@ function historyOf(
 
 const NAMES = ['fast', 'slow'];
 
-test('outages as they were, with their cause; one that lasts goes on to the end', () => {
-  const { links, places } = fromHistory(
+test('outages as they were, with their cause; one that lasts goes on to the end', async () => {
+  const { links, places } = await fromHistory(
     historyOf({
       outages: [
         outage('fast', 10, 12.5, { cause: 'gateway' }),
@@ -90,8 +90,8 @@ test('outages as they were, with their cause; one that lasts goes on to the end'
   assert.deepEqual(links[0]?.span, { fromMs: 0, toMs: 3_600_000 });
 });
 
-test('loss: of partial outages, and of minutes beyond what silences explain; the best target counts', () => {
-  const { links } = fromHistory(
+test('loss: of partial outages, and of minutes beyond what silences explain; the best target counts', async () => {
+  const { links } = await fromHistory(
     historyOf({
       outages: [outage('fast', 600, 660, { severity: 0.3, cause: 'loss' }), outage('fast', 130, 145)],
       minutes: [
@@ -119,8 +119,8 @@ test('loss: of partial outages, and of minutes beyond what silences explain; the
   );
 });
 
-test('round trips from the minutes; what nobody watched is counted', () => {
-  const { links } = fromHistory(
+test('round trips from the minutes; what nobody watched is counted', async () => {
+  const { links } = await fromHistory(
     historyOf({
       minutes: Array.from({ length: 30 }, (_, i) => minute('fast', i, 0, i < 12 ? 20 : 90)),
       watched: [
@@ -138,8 +138,8 @@ test('round trips from the minutes; what nobody watched is counted', () => {
   assert.equal(links[0]?.unwatchedMs, 30 * MINUTE);
 });
 
-test('what was in use, from the switches', () => {
-  const { course } = fromHistory(
+test('what was in use, from the switches', async () => {
+  const { course } = await fromHistory(
     historyOf({
       switches: [moved(5, 'slow', 'fast'), moved(90, 'fast', 'slow'), moved(95, 'fast', 'slow', 6), moved(200, 'slow', 'gone')],
     }),
@@ -151,17 +151,29 @@ test('what was in use, from the switches', () => {
     { atMs: 5_000, to: 0 },
     { atMs: 90_000, to: 1 },
   ]);
-  assert.equal(fromHistory(historyOf({}), NAMES, null).course, null);
+  assert.equal((await fromHistory(historyOf({}), NAMES, null)).course, null);
 });
 
-test('since a moment; uplinks that nothing is known of; nothing at all', () => {
-  const since = fromHistory(historyOf({ outages: [outage('fast', 10, 100)] }), NAMES, T0 + 60_000);
+test('since a moment; uplinks that nothing is known of; nothing at all', async () => {
+  const since = await fromHistory(historyOf({ outages: [outage('fast', 10, 100)] }), NAMES, T0 + 60_000);
   assert.deepEqual(since.links[0]?.silences, [{ fromMs: 0, toMs: 40_000, cause: 'upstream' }]);
-  const more = fromHistory(historyOf({ six: true }), ['new', 'slow'], null);
+  const more = await fromHistory(historyOf({ six: true }), ['new', 'slow'], null);
   assert.deepEqual([more.places, more.links.map(({ name }) => name)], [[1], ['slow']]);
   assert.match(more.notes.join(), /new: nothing is recorded: taken as never failing/);
-  assert.deepEqual(fromHistory(historyOf({ six: true }), NAMES, null).notes, ['only IPv4 is played']);
-  assert.throws(() => fromHistory(historyOf({}), ['x'], null), { message: /knows nothing of x/, remedy: /It knows fast, slow/ });
-  assert.throws(() => fromHistory(historyOf({}, null), NAMES, null), /the history is empty/);
-  assert.throws(() => fromHistory(historyOf({}), NAMES, T0 + 100 * MINUTE), /nothing was recorded since then/);
+  assert.deepEqual((await fromHistory(historyOf({ six: true }), NAMES, null)).notes, ['only IPv4 is played']);
+  await assert.rejects(fromHistory(historyOf({}), ['x'], null), { message: /knows nothing of x/, remedy: /It knows fast, slow/ });
+  await assert.rejects(fromHistory(historyOf({}, null), NAMES, null), /the history is empty/);
+  await assert.rejects(fromHistory(historyOf({}), NAMES, T0 + 100 * MINUTE), /nothing was recorded since then/);
+});
+
+test('a long one lets others run, tells how far it is, and can be stopped', async () => {
+  const rows = Array.from({ length: 12_000 }, (_, i) => minute('fast', i, 0));
+  const history = historyOf({ minutes: rows }, { fromMs: T0, toMs: T0 + 12_000 * MINUTE });
+  const shares: number[] = [];
+  await fromHistory(history, NAMES, null, { progress: (share) => shares.push(Math.round(100 * share)) });
+  assert.deepEqual(shares, [42, 83]);
+  const stop = new AbortController();
+  await assert.rejects(fromHistory(history, NAMES, null, { signal: stop.signal, progress: () => stop.abort() }), {
+    name: 'AbortError',
+  });
 });
