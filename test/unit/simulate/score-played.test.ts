@@ -1,0 +1,43 @@
+/** The engine's own account of what it felt against the bill of its course: two reckonings of one thing. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { seeded } from '../../../bench/judge/synthetic.js';
+import { parseConfig } from '../../../src/config/parse.js';
+import type { Link, Silence } from '../../../src/simulate/link.js';
+import { playLinks } from '../../../src/simulate/play.js';
+import { score } from '../../../src/simulate/score/scored.js';
+
+const HOUR = 3_600_000;
+
+function randomLink(name: string, random: () => number): Link {
+  const silences: Silence[] = [];
+  for (let at = 60_000; ; ) {
+    at += 20_000 - 300_000 * Math.log(1 - random());
+    const toMs = at + 300 - 15_000 * Math.log(1 - random());
+    if (toMs > 5.5 * HOUR) break;
+    silences.push({ fromMs: at, toMs, cause: 'upstream' });
+    at = toMs;
+  }
+  const lossy = [{ fromMs: 5.6 * HOUR, toMs: 5.7 * HOUR, share: 0.05 }];
+  return { name, originWallMs: null, span: { fromMs: 0, toMs: 6 * HOUR }, silences, lossy, rtts: [], unwatchedMs: 0 };
+}
+
+test('the bill of the moves is what the engine accounted for, and never less than the clairvoyant pays', async () => {
+  const seed = Math.floor(Math.random() * 1e9);
+  const random = seeded(seed);
+  for (const more of ['', 'defaults: {fail-after: 1s, recover-after: 20s}\n']) {
+    const text = `${more}uplinks:\n  a: {gateway: 192.0.2.1, targets: [198.51.100.1]}\n  b: {gateway: 192.0.2.2, targets: [198.51.100.2]}\n`;
+    const parsed = parseConfig(text, 'test');
+    assert.ok(parsed.ok);
+    const links = [randomLink('a', random), randomLink('b', random)];
+    const prices = { switchS: 2.5, perSecond: [0, 0.02] };
+    const played = await playLinks({ name: 'test', config: parsed.config, links, prices, seed });
+    const { bill, clairvoyant, bestFixed } = score(played, links, prices, null);
+    assert.ok(played.moves.length > 10, `seed ${seed}: ${played.moves.length} moves`);
+    assert.equal(bill.switches, played.switches, `seed ${seed}`);
+    for (const key of ['feltS', 'onBackupS', 'cost'] as const) {
+      assert.ok(Math.abs(bill[key] - played[key]) < 0.01, `seed ${seed}: ${key} ${bill[key]} against ${played[key]}`);
+    }
+    assert.ok(bill.cost >= clairvoyant.cost && bestFixed.bill.cost >= clairvoyant.cost, `seed ${seed}`);
+  }
+});
