@@ -122,10 +122,12 @@ export class HistoryBook {
       this.#begin(book, 'down', wallMs - (book.borneMs ?? 0), reason);
       return;
     }
+    // Nobody knows: that is settled with how things stand.
+    if (to !== 'degraded' && to !== 'up') return;
     const heldMs = from === 'down' && durationMs !== null && book.borneMs !== null ? durationMs + book.borneMs : null;
     this.#end(book, 'down', wallMs, heldMs);
     if (to === 'degraded') this.#begin(book, 'weak', wallMs, reason);
-    else if (to === 'up') this.#end(book, 'weak', wallMs, from === 'degraded' ? durationMs : null);
+    else this.#end(book, 'weak', wallMs, from === 'degraded' ? durationMs : null);
   }
 
   #begin(book: PathBook, kind: 'down' | 'weak', beganMs: number, reason: Reason | null): void {

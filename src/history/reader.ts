@@ -148,7 +148,10 @@ class OpenHistory implements History {
         ...after,
         toMs,
       );
-      for (const [, , entry] of rows) yield JSON.parse(String(entry)) as EventRow;
+      for (const [, , text] of rows) {
+        const entry = parsed(String(text));
+        if (entry !== null) yield entry;
+      }
       const last = rows.at(-1);
       if (last === undefined || rows.length < PIECE) return;
       after = [Number(last[0]), Number(last[1])];
@@ -235,6 +238,15 @@ class OpenHistory implements History {
   #all(sql: string, ...values: readonly number[]): SqlRow[] {
     const statement = this.#prepare(sql);
     return telling(this.#path, () => statement.all(...values));
+  }
+}
+
+/** Null = damaged: the others are still worth reading. */
+function parsed(text: string): EventRow | null {
+  try {
+    return JSON.parse(text) as EventRow;
+  } catch {
+    return null;
   }
 }
 
