@@ -45,6 +45,8 @@ export async function readRecording(input: Input, run: ReadRun = {}): Promise<Re
   const read = reader as RecordReader | null;
   if (read === null) throw new SourceError(`${input.name}: nothing but empty lines`, WANTED);
   const link = read.link(await startOf(input));
+  if (link.span.toMs <= link.span.fromMs)
+    throw new SourceError(`${input.name}: it covers no time`, 'A recording of some hours is wanted.');
   return { link, notes: read.notes };
 }
 

@@ -88,7 +88,7 @@ test('Unix times become an absolute start, columns may be in any order and quote
 test('the absolute start stands beside the file, under its name', async (t) => {
   const dir = folder(t);
   writeFileSync(join(dir, 't0_unix_ms.json'), '{"a": 1700000000000.5, "b": "soon"}');
-  for (const name of ['a', 'b', 'c']) writeFileSync(join(dir, `${name}.csv`), 't_ms,rtt_ms\n0,1\n');
+  for (const name of ['a', 'b', 'c']) writeFileSync(join(dir, `${name}.csv`), 't_ms,rtt_ms\n0,1\n9,1\n');
   const read = async (name: string) => (await readRecording({ name, path: join(dir, `${name}.csv`) })).link.originWallMs;
   assert.equal(await read('a'), 1_700_000_000_000.5);
   assert.equal(await read('c'), null);
@@ -107,6 +107,7 @@ test('what is wrong is told with its line, what was found and what is wanted', a
     [trace('5,1', '4,1'), /^some\.dat:3: time runs backwards: t_ms 4 after 5$/],
     [trace('5'), /^some\.dat:2: 1 column\(s\) in '5', 2 are wanted$/],
     [trace(), /^some\.dat: no probe follows the header$/],
+    [trace('7,1'), /^some\.dat: it covers no time$/],
     ['start_ms,duration_ms\n5,-1\n', /^some\.dat:2: duration_ms '-1' is negative$/],
     ['start_ms,duration_ms\n5,1\n4,1\n', /^some\.dat:3: time runs backwards: start_ms 4 after 5$/],
     ['start_ms,duration_ms\n', /^some\.dat: no outage follows the header$/],
