@@ -25,7 +25,7 @@ export const history = offOr(
       ),
       'max-size': bytes(
         'What the file may take on the disk; then the oldest goes first: samples, minutes, events, outages.',
-        { min: 5_000_000, max: 1e12, why: 'Two uplinks fill about 1.6 MB a day.' },
+        { min: 5_000_000, max: 1e12, why: 'Two uplinks fill about 1.9 MB a day.' },
         builtIn.maxBytes,
       ),
     }),
