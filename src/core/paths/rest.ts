@@ -8,10 +8,12 @@ import type { Path } from './path.js';
  */
 export function restsUntil(path: Path, line: CalmLine, nowMs: number): number | null {
   const { detector, verdict } = path;
-  if (!detector.isCalm(line)) return null;
   // Then it is asked at another pace.
   const { restlessUntilMs } = path.silences;
   const paceMs = restlessUntilMs > nowMs ? restlessUntilMs : Number.POSITIVE_INFINITY;
+  // Without a link nothing is asked, and the kernel tells when there is one again.
+  if (path.linkFault !== null) return detector.state === 'idle' && verdict.health === 'down' ? paceMs : null;
+  if (!detector.isCalm(line)) return null;
   if (line.rttMs === null) return verdict.health === 'down' ? paceMs : null;
   if (verdict.health !== 'up' || path.silences.trouble !== null || !figuresRest(path, line.rttMs, nowMs)) return null;
   const heldMs = path.holdDownLeftMs(nowMs) ?? 0;
