@@ -33,6 +33,8 @@ const BESIDE = ['-wal', '-shm', '-journal'] as const;
 const KEPT_ASIDE = 2;
 const SQLITE_MAGIC = 'SQLite format 3\0';
 const FILE_MODE = 0o640;
+/** Nobody else writes; who holds it all the same must not hold up the end of this process. */
+const BUSY_MS = 500;
 
 /**
  * @throws DamagedHistoryError when it must be set aside, NewerHistoryError, SqlError, or an errno error. The file may be held open all
@@ -44,7 +46,7 @@ export function openHistoryFile(path: string, limits: HistoryLimits): Sqlite {
   if (size > 0) requireMark(path);
   // SQLite gives what it puts beside the file the same owner and mode.
   else closeSync(openSync(path, 'a', FILE_MODE));
-  const sqlite = openSqlite(path, 'write');
+  const sqlite = openSqlite(path, 'write', BUSY_MS);
   try {
     if (Number(sqlite.value("SELECT count(*) FROM sqlite_master WHERE type = 'table'")) === 0) {
       // Before the journal is a WAL: the marks shall stand in the file itself.

@@ -209,6 +209,29 @@ test('damaged at the start, or while it is used: set aside with its journal, and
   }
 });
 
+test('somebody else holds the file: told, tried again, and the end of the process does not wait for him', async () => {
+  using bench = new HistoryBench();
+  const running = new KeeperBench(bench.directory);
+  running.begin();
+  await running.minute();
+  await running.settle();
+  const other = openSqlite(bench.path, 'write');
+  other.exec('BEGIN IMMEDIATE');
+  await running.minute();
+  await running.minute();
+  assert.match(running.keeper.problems()[0] ?? '', /locked/);
+  other.exec('ROLLBACK');
+  await running.minute();
+  await running.settle();
+  assert.deepEqual(running.told.at(-1), { severity: 'notice', text: 'the history can be written again: nothing is missing' });
+  other.exec('BEGIN IMMEDIATE');
+  const before = performance.now();
+  await running.keeper.close();
+  assert.ok(performance.now() - before < 3_000);
+  other.exec('ROLLBACK');
+  assert.equal([...bench.read().minutes(...FOREVER)].length, 4 * 4);
+});
+
 test('a file of a later version is left alone: told, nothing recorded, nothing gathered', async () => {
   using bench = new HistoryBench();
   const first = new KeeperBench(bench.directory);
