@@ -15,6 +15,11 @@ import { RTT_MS, withLab } from '../labs.js';
 import { Daemon } from '../ours.js';
 
 const SETTLE_MS = 15_000;
+/**
+ * When within its interval a probe leaves is chance, in the daemon as in the simulation, and a silence is noticed earlier or later by it:
+ * so many draws are played, and the nearest is compared.
+ */
+const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
 /** The daemon has measured its targets for a while before anything happens. */
 const WARM_UP_MS = 12_000;
 
@@ -27,6 +32,7 @@ export interface Moved {
 export interface Compared {
   readonly outages: readonly Outage[];
   readonly daemon: readonly Moved[];
+  /** of the draws, the one nearest to the daemon */
   readonly simulated: readonly Moved[];
   /** of moves that both made, what the one was later than the other, ms; null where they made different ones */
   readonly apartMs: readonly number[] | null;
@@ -47,19 +53,27 @@ export function madeUpOutages(durationMs: number, seed: number): readonly Outage
   }
 }
 
-export function configFor(lab: Pick<Lab, 'uplinks'>): string {
+export interface CompareOptions {
+  /** of what is learned: with less, more moves fit into the time */
+  readonly longestHoldMs: number;
+}
+
+function configFor(lab: Lab, { longestHoldMs }: CompareOptions): string {
   const uplinks = lab.uplinks.map((uplink) => `  ${uplink.name}: {gateway: ${uplink.gateway4}, targets: [${uplink.upstream4}]}`);
-  // Learned, but never away for long: half an hour holds many moves then.
-  return `uplinks:\n${uplinks.join('\n')}\ndefaults:\n  recover-after: {max: 15s}\n`;
+  return `uplinks:\n${uplinks.join('\n')}\ndefaults:\n  recover-after: {max: ${longestHoldMs}ms}\n`;
 }
 
 /** Takes as long as the list, and a quarter of a minute more. */
-export async function compareInLab(outages: readonly Outage[], say: (line: string) => void): Promise<Compared> {
+export async function compareInLab(
+  outages: readonly Outage[],
+  options: CompareOptions,
+  say: (line: string) => void,
+): Promise<Compared> {
   const endMs = (outages.at(-1)?.endMs ?? 0) + 5_000;
   return withLab('two-nic', async (lab) => {
     const names = lab.uplinks.map(({ name }) => name);
     const [fast = ''] = names;
-    const text = configFor(lab);
+    const text = configFor(lab, options);
     const daemon = await Daemon.start(lab, text);
     let moves: readonly Moved[];
     try {
@@ -76,12 +90,20 @@ export async function compareInLab(outages: readonly Outage[], say: (line: strin
     } finally {
       await daemon.stop();
     }
-    // The simulation goes on until it is back; what the daemon would have done then nobody waited for.
-    const simulated = (await simulate(text, names, outages, endMs)).filter(({ atMs }) => atMs <= endMs);
-    const alike = moves.length === simulated.length && moves.every(({ to }, i) => to === simulated[i]?.to);
-    const apartMs = alike ? moves.map(({ atMs }, i) => atMs - (simulated[i]?.atMs ?? 0)) : null;
-    return { outages, daemon: moves, simulated, apartMs };
+    const plays: Compared[] = [];
+    for (const seed of SEEDS) {
+      // The simulation goes on until it is back; what the daemon would have done then nobody waited for.
+      const simulated = (await simulate(text, names, outages, endMs, seed)).filter(({ atMs }) => atMs <= endMs);
+      const alike = moves.length === simulated.length && moves.every(({ to }, i) => to === simulated[i]?.to);
+      const apartMs = alike ? moves.map(({ atMs }, i) => atMs - (simulated[i]?.atMs ?? 0)) : null;
+      plays.push({ outages, daemon: moves, simulated, apartMs });
+    }
+    return plays.reduce((best, play) => (farthest(play) < farthest(best) ? play : best));
   });
+}
+
+function farthest({ apartMs }: Compared): number {
+  return apartMs === null ? Number.POSITIVE_INFINITY : Math.max(0, ...apartMs.map(Math.abs));
 }
 
 /** @param endMs of what is played: then everything stays good */
@@ -90,6 +112,7 @@ export async function simulate(
   names: readonly string[],
   outages: readonly Outage[],
   endMs: number,
+  seed: number,
 ): Promise<Moved[]> {
   const parsed = parseConfig(text, 'lab');
   if (!parsed.ok) throw new Error(parsed.problems.map(formatProblem).join('\n'));
@@ -104,7 +127,7 @@ export async function simulate(
     unwatchedMs: 0,
   };
   const prices = { switchS: config.switchCostMs / 1000, perSecond: config.uplinks.map((u, i) => (i === 0 ? 0 : u.backupCost)) };
-  const played = await playLinks({ name: 'lab', config, links: [link], prices, seed: 1 });
+  const played = await playLinks({ name: 'lab', config, links: [link], prices, seed });
   return played.moves.map(({ atMs, to }) => ({ atMs, to: names[to] ?? '' }));
 }
 
