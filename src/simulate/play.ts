@@ -107,21 +107,17 @@ class Show {
   step(): boolean {
     if (!this.#atEnd) {
       this.#atEnd = this.#world.run(this.#endMs, EVENTS_AT_ONCE);
-      return this.#atEnd && this.#isBack;
+      return this.#atEnd && this.#world.isBack;
     }
     // One event after the other, so that it ends with the one that leads back.
     for (let left = EVENTS_AT_ONCE; left > 0; left -= 1) {
       const waited = this.#world.run(this.#endMs + WAY_BACK_MS, 1);
-      if (this.#isBack) return true;
+      if (this.#world.isBack) return true;
       if (!waited) continue;
       this.#missing = 1;
       return true;
     }
     return false;
-  }
-
-  get #isBack(): boolean {
-    return this.#world.leader === 0 || this.#world.leader === null;
   }
 
   result(complete: boolean): Played {

@@ -59,6 +59,7 @@ export class World {
   #applied: readonly OpResult[] | null = null;
   #lastSwitch: HistoryRecord | null = null;
   #leader: number | null = null;
+  #firstCarries = false;
 
   constructor(setting: WorldSetting) {
     this.#setting = setting;
@@ -80,8 +81,9 @@ export class World {
   }
 
   /** The uplink that leads the default route; null = there is none. */
-  get leader(): number | null {
-    return this.#leader;
+  /** The first uplink carries traffic, alone or with others of its tier; or nobody does, which is as good as it was. */
+  get isBack(): boolean {
+    return this.#leader === null || this.#firstCarries;
   }
 
   /**
@@ -201,6 +203,7 @@ export class World {
     });
     const all = weights.reduce((sum, weight) => sum + weight, 0);
     this.#setting.account.goes(all === 0 ? [] : weights.map((weight) => weight / all), this.nowMs);
+    this.#firstCarries = (weights[0] ?? 0) > 0;
     const wanted = this.#lastSwitch?.to == null ? null : (this.#places.get(this.#lastSwitch.to) ?? null);
     const leader = wanted !== null && (weights[wanted] ?? 0) > 0 ? wanted : weights.findIndex((weight) => weight > 0);
     if (leader < 0 || leader === this.#leader) return;

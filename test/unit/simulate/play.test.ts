@@ -197,3 +197,12 @@ test('a gateway of IPv6 alone, names, services and drills are no part of what is
   const { switches } = await playOf([linkOf('a', 100 * HOUR_MS, { silences: [silence(600_000, 60_000)] })], made);
   assert.equal(switches, 2);
 });
+
+test('uplinks that share: back is where the first carries its part again', async () => {
+  const sharing = twoUplinks({ tier: 1 });
+  const link = linkOf('fast', 600_000, { silences: [silence(100_000, 60_000)] });
+  const { switches, onBackupS, feltS } = await playOf([link], sharing);
+  assert.ok(feltS < 3, `${feltS} s felt: half of it on the first alone`);
+  assert.ok(onBackupS > 250 && onBackupS < 450, `${onBackupS} s of 600: half of it, and all for a minute or two`);
+  assert.ok(switches <= 2, `${switches} switches: none is owed in the end`);
+});
