@@ -52,6 +52,7 @@ export async function engineAlone(
   names: readonly string[],
   switchCostsS: readonly number[],
   backup: number,
+  limits: Readonly<Record<number, readonly [number, number]>>,
 ): Promise<void> {
   say('\nthe real engine, probing every second, nothing set, cost / clairvoyant; in brackets the rule alone');
   for (const switchS of switchCostsS) {
@@ -65,12 +66,13 @@ export async function engineAlone(
       played.push(own);
       cells.push(`${times(own)} (${times(ratioOf(outagesOf(link), costs))})`);
     }
-    say(
-      columns(
-        [`switch cost ${switchS} s`, ...cells, times(mean(played)), times(Math.max(...played))],
-        [18, 14, 14, 14, 14, 14, 8],
-      ),
-    );
+    const [meanWanted, worstWanted] = limits[switchS] ?? [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+    const beyond = [mean(played) - meanWanted, Math.max(...played) - worstWanted].map((by) => Math.max(0, by));
+    const judged = beyond.every((by) => by < 0.005)
+      ? 'within the limits'
+      : `beyond the limits by ${beyond.map(times).join(', ')}`;
+    const line = [`switch cost ${switchS} s`, ...cells, times(mean(played)), times(Math.max(...played))];
+    say(`${columns(line, [18, 14, 14, 14, 14, 14, 8])}  ${judged}`);
   }
 }
 

@@ -80,7 +80,7 @@ async function inTheLab(minutes: number): Promise<void> {
 
 async function withEngine(judged: Links, links: NamedLinks): Promise<void> {
   const names = JUDGED_LINKS.filter((name) => name in judged);
-  if (names.length > 0) await engineAlone(links, names, SWITCH_COSTS_S, BACKUP);
+  if (names.length > 0) await engineAlone(links, names, SWITCH_COSTS_S, BACKUP, LIMITS);
   await pairAtOnce(links, SWITCH_COSTS_S, BACKUP);
   await falseFailovers(BACKUP);
 }
