@@ -9,13 +9,11 @@ import type { CalmLine } from '../calm.js';
 import type { ProbeConfig } from '../config.js';
 import type { LossReason, Reason } from '../model.js';
 import { Burst, type BurstCause } from './burst.js';
-import { Cadence } from './cadence.js';
+import { Regular } from './regular.js';
 import { Target, type TargetAddress } from './target.js';
 
 /** While a silence is borne the targets are asked at this pace, so that its end is noticed soon. */
 const WATCH_PACE_MS = 200;
-/** The gateway is asked now and then in good times, to learn whether it answers at all. */
-const GATEWAY_EVERY_MS = 10_000;
 /** A probe is kept in mind for so long after it was sent: stalls of radio links answer 15 s late. */
 const GIVE_UP_MS = 20_000;
 /** A recovered path must answer this share of its burst: one lucky packet is no recovery. */
@@ -61,9 +59,7 @@ export class Detector {
   readonly #outstanding = new Map<number, Outstanding>();
   #state: DetectorState = 'idle';
   #burst: Burst | null = null;
-  #planned: { readonly target: Target; readonly cadence: Cadence }[] = [];
-  /** when the gateway was last asked by its cadence */
-  #gatewayAskedMs = Number.NEGATIVE_INFINITY;
+  readonly #regular: Regular;
   #silentSinceMs: number | null = null;
   #reason: Reason = 'starting';
   #watching = false;
@@ -73,8 +69,6 @@ export class Detector {
   #lastRecheckMs = Number.NEGATIVE_INFINITY;
   #lastRecoveryMs = Number.NEGATIVE_INFINITY;
   #resolved: readonly Target[] | null = null;
-  /** that of the configuration, or longer where probes cost money */
-  #intervalMs: number;
 
   constructor(
     targets: readonly TargetAddress[],
@@ -86,22 +80,23 @@ export class Detector {
     this.targets = targets.map((spec) => new Target(spec, probe));
     this.gateway = gateway === null ? null : new Target(gateway, probe);
     this.#probe = probe;
-    this.#intervalMs = probe.intervalMs;
     this.#quorum = quorum;
     this.#port = port;
+    this.#regular = new Regular(this.targets, this.gateway, probe.intervalMs, {
+      agenda: port.agenda,
+      random: port.random,
+      ask: (target, now) => this.#ask(target, true, null, now),
+      isSilent: () => this.#state === 'silent',
+    });
   }
 
   get intervalMs(): number {
-    return this.#intervalMs;
+    return this.#regular.intervalMs;
   }
 
   /** Regular probes come at this interval from now on; what is outstanding or being confirmed goes on. */
   askEvery(intervalMs: number, nowMs: number): void {
-    if (intervalMs === this.#intervalMs) return;
-    this.#intervalMs = intervalMs;
-    if (this.#planned.length === 0) return;
-    this.#unplan();
-    this.#planRegular(nowMs);
+    this.#regular.every(intervalMs, nowMs);
   }
 
   get state(): DetectorState {
@@ -129,7 +124,7 @@ export class Detector {
     this.#state = 'starting';
     this.#silentSinceMs = null;
     this.#startBurst('start', nowMs, nowMs);
-    this.#planRegular(nowMs);
+    this.#regular.start(nowMs);
   }
 
   stop(): void {
@@ -178,7 +173,7 @@ export class Detector {
     } else {
       this.#state = 'silent';
     }
-    this.#planRegular(nowMs);
+    this.#regular.start(nowMs);
     if (former.state !== this.#state) this.#port.changed(nowMs);
   }
 
@@ -210,37 +205,7 @@ export class Detector {
     return true;
   }
 
-  // ---- regular probes ----------------------------------------------------------------------------------------------
-
-  #planRegular(nowMs: number): void {
-    const interval = this.#intervalMs;
-    const phase = this.#port.random() * (interval / Math.max(1, this.targets.length));
-    const plan = (target: Target, firstMs: number, ask: (now: number) => void): void => {
-      // However late: the cadence is kept, so that the targets stay spread.
-      this.#planned.push({ target, cadence: new Cadence(this.#port.agenda, firstMs, interval, true, ask) });
-    };
-    this.targets.forEach((target, i) => {
-      plan(target, nowMs + phase + (i * interval) / this.targets.length, (now) => this.#ask(target, true, null, now));
-    });
-    const gateway = this.gateway;
-    if (gateway === null) return;
-    this.#gatewayAskedMs = nowMs;
-    plan(gateway, nowMs + phase + interval / 2, (now) => {
-      if (this.#wantsGateway(now)) this.#ask(gateway, true, null, now);
-    });
-  }
-
-  /** In a silence the gateway is asked as often as the targets: it tells where the fault lies, and when the router is back. */
-  #wantsGateway(nowMs: number): boolean {
-    const wanted = this.#state === 'silent' || nowMs - this.#gatewayAskedMs >= GATEWAY_EVERY_MS;
-    if (wanted) this.#gatewayAskedMs = nowMs;
-    return wanted;
-  }
-
-  #unplan(): void {
-    for (const { cadence } of this.#planned) cadence.cancel();
-    this.#planned = [];
-  }
+  // ---- asking -----------------------------------------------------------------------------------------------------------
 
   #ask(target: Target, regular: boolean, burst: Burst | null, nowMs: number): void {
     if (target.spec.address === null) return;
@@ -441,7 +406,7 @@ export class Detector {
 
   /** Ends all that is under way: plans, burst, and the meaning of what is outstanding. */
   #interrupt(): void {
-    this.#unplan();
+    this.#regular.stop();
     this.#burst?.cancel();
     this.#burst = null;
     for (const [id, probe] of this.#outstanding) {
@@ -474,15 +439,7 @@ export class Detector {
 
   /** When so many further regular probes of the targets will have been sent, and one more: the time of that one. O(probes). */
   timeOfProbe(after: number, untilMs: number): number {
-    const mine = this.#planned.filter((p) => p.target !== this.gateway).map((p) => p.cadence);
-    const times = mine.map((c) => c.nextMs);
-    for (let left = after; ; left -= 1) {
-      let first = 0;
-      for (let i = 1; i < times.length; i += 1) if ((times[i] ?? 0) < (times[first] ?? 0)) first = i;
-      const at = times[first] ?? Number.POSITIVE_INFINITY;
-      if (left <= 0 || at >= untilMs) return at;
-      times[first] = at + this.#intervalMs;
-    }
+    return this.#regular.timeOfProbe(after, untilMs);
   }
 
   /** How long after it was asked a regular probe has its verdict, at most, ms. */
@@ -493,28 +450,9 @@ export class Detector {
     return all.reduce((most, target) => Math.max(most, target.deadlineMs), answered);
   }
 
-  /**
-   * Nobody looks before this time: what would have been asked has been, and went as the line goes.
-   * @returns probes of the targets, and of the gateway
-   */
+  /** See Regular. */
   skipTo(cutMs: number, line: CalmLine): { readonly targets: number; readonly gateway: number } {
-    const sent = { targets: 0, gateway: 0 };
-    for (const { target, cadence } of this.#planned) {
-      const isGateway = target === this.gateway;
-      const rttMs = isGateway ? line.gatewayRttMs : line.rttMs;
-      let probes = 0;
-      let lastMs = 0;
-      cadence.skipTo(cutMs, (atMs) => {
-        if (isGateway && !this.#wantsGateway(atMs)) return;
-        probes += 1;
-        lastMs = atMs;
-      });
-      if (probes === 0) continue;
-      if (rttMs === null) target.missedAll(probes);
-      else target.answeredAll(probes, lastMs, rttMs);
-      sent[isGateway ? 'gateway' : 'targets'] += probes;
-    }
-    return sent;
+    return this.#regular.skipTo(cutMs, line);
   }
 
   /** Probes older than any answer can be. The map keeps the order of sending: the old ones stand in front. */

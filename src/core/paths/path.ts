@@ -24,8 +24,9 @@ import { type Family, type PathKey, pathKey, type Reason } from '../model.js';
 import { sameAddress, splitZone } from '../net.js';
 import type { ProbePath } from '../probe.js';
 import { AutoGateway } from './auto-gateway.js';
-import type { EndedSilence, Silences, Trouble } from './silences.js';
+import type { EndedSilence, Silences } from './silences.js';
 import { linkNamed, placeGateway } from './topology.js';
+import { troubleNow } from './trouble.js';
 
 /** So long a gateway's name may take before its path counts as down. */
 const NAME_PATIENCE_MS = 1_000;
@@ -64,8 +65,6 @@ export interface Assessment {
   readonly silence: EndedSilence | null;
 }
 
-/** How closely a share of lost packets is looked at: finer steps would mean new decisions all the time. */
-const SEVERITY_STEP = 0.05;
 /** While a silence is borne its end is noticed within half of this on average. */
 const WATCHED_PACE_MS = 200;
 
@@ -376,45 +375,19 @@ export class Path {
 
   /** Tells what is seen to those who learn from it. */
   #learn(lossy: boolean, nowMs: number): EndedSilence | null {
-    const trouble = this.#troubleNow(lossy, nowMs);
+    const trouble = troubleNow({
+      nowMs,
+      linkFault: this.linkFault !== null,
+      known: !this.#awaitsName && (this.verdict.health !== 'unknown' || this.silences.trouble !== null),
+      detector: this.detector,
+      lossy,
+      figures: () => this.figures(nowMs),
+      lossElsewhere: () => this.#lossElsewhere(nowMs),
+      windowSamples: this.uplink.probe.windowSamples,
+    });
     if (trouble === 'as-before') return null;
     const paceMs = this.verdict.health === 'down' ? this.detector.intervalMs : WATCHED_PACE_MS;
     return this.silences.see(trouble, nowMs - paceMs / 2);
-  }
-
-  #troubleNow(lossy: boolean, nowMs: number): Trouble | null | 'as-before' {
-    if (this.linkFault !== null) {
-      // Before it ever worked, a missing link is no outage.
-      const known = !this.#awaitsName && (this.verdict.health !== 'unknown' || this.silences.trouble !== null);
-      return known ? { cause: 'carrier', severity: 1, sinceMs: nowMs } : 'as-before';
-    }
-    switch (this.detector.state) {
-      case 'silent':
-      case 'recovering': {
-        const turnMs = this.detector.intervalMs / Math.max(1, this.detector.targets.length);
-        // What was asked before was answered: it began somewhere in between.
-        const beganMs = (this.detector.silentSinceMs ?? nowMs) - (this.verdict.health === 'unknown' ? 0 : turnMs / 2);
-        const cause = this.detector.reason === 'gateway-silent' ? 'gateway' : 'upstream';
-        return { cause, severity: 1, sinceMs: beganMs };
-      }
-      case 'answering':
-        return lossy ? this.#lossNow(nowMs) : null;
-      default:
-        return 'as-before';
-    }
-  }
-
-  #lossNow(nowMs: number): Trouble {
-    const { loss, lossOfFull } = this.figures(nowMs);
-    const here = loss ?? 0;
-    const elsewhere = this.#lossElsewhere(nowMs);
-    // Both are counted in a window only, and looked at each second: three standard errors, or chance alone would decide soon.
-    const chance = 3 * Math.sqrt((here * (1 - here) + elsewhere * (1 - elsewhere)) / this.uplink.probe.windowSamples);
-    const beyond = here - elsewhere > chance ? here - elsewhere : 0;
-    const severity = Math.min(1, Math.max(SEVERITY_STEP / 5, SEVERITY_STEP * Math.round(beyond / SEVERITY_STEP)));
-    // What has been lost so far has been felt.
-    const feltMs = lossOfFull * this.uplink.probe.windowSamples * this.detector.intervalMs;
-    return { cause: 'loss', severity, sinceMs: nowMs - feltMs / Math.max(loss ?? 1, SEVERITY_STEP) };
   }
 
   unwatched(spanMs: number, nowMs: number): void {
