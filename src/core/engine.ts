@@ -12,14 +12,15 @@ import { type Config, ownTables } from './config.js';
 import { Cadence } from './detect/cadence.js';
 import type { KernelState, OpResult, SnapshotRequest } from './kernel.js';
 import type { Command, Effect, Event, HistoryRecord, SavedState, StallCause, StatusView, Surroundings } from './messages.js';
-import { type Admin, type Family, type PathKey, reasonText } from './model.js';
+import { type Admin, type Family, reasonText } from './model.js';
 import { Names } from './paths/names.js';
 import type { Path } from './paths/path.js';
 import { PathSet } from './paths/path-set.js';
-import { restsUntil } from './paths/rest.js';
+import { allRest, skipProbes } from './paths/rest.js';
 import { planCleanup } from './plan/cleanup.js';
 import { Keeper } from './plan/keeper.js';
 import { FIRST_METRIC } from './plan/plan.js';
+import { essenceOf, type PlanSight } from './plan/plan-essence.js';
 import { needsNft, type PlanParts, planInput } from './plan/plan-input.js';
 import { sysctlKeys } from './plan/plan-sysctls.js';
 import { healthRecord, recordOf, silenceRecord, stallRecord, targetRecord } from './show/records.js';
@@ -69,7 +70,7 @@ export class Engine {
   #stopped = false;
   /** the process did not run, and the kernel has not been read since */
   #blind = false;
-  /** what the last plan was made of, see {@link #essence} */
+  /** what the last plan was made of, see plan-essence.ts */
   #planned: { readonly state: KernelState; readonly config: Config; readonly essence: string | null } | null = null;
   /** what the last reading asked for */
   #requested = '';
@@ -240,33 +241,14 @@ export class Engine {
     const paths = this.#paths.all();
     // While nothing works, what is chosen depends on how long each has been silent.
     if (!paths.some((path) => path.verdict.health === 'up') || !this.#traffic.isPaced(nowMs)) return null;
-    let untilMs = Math.min(calm.untilMs, this.#agenda.nextFixedMs());
-    const lines = paths.map((path) => calm.lines.get(path.key));
-    for (const [i, path] of paths.entries()) {
-      const line = lines[i];
-      const restMs = line === undefined ? null : restsUntil(path, line, nowMs);
-      if (restMs === null || line === undefined) return null;
-      untilMs = Math.min(untilMs, restMs);
-      if (line.probes !== Number.POSITIVE_INFINITY) untilMs = Math.min(untilMs, path.detector.timeOfProbe(line.probes, untilMs));
-    }
-    // Whatever is left out has its verdict before that time.
-    const settleMs = Math.max(0, ...paths.map((p, i) => (lines[i] === undefined ? 0 : p.detector.settlesWithinMs(lines[i]))));
-    const cutMs = untilMs - settleMs;
+    const rest = allRest(paths, calm, Math.min(calm.untilMs, this.#agenda.nextFixedMs()), nowMs);
     const dueMs = this.#agenda.nextMs();
-    if (dueMs === null || dueMs >= cutMs) return null;
+    if (rest === null || dueMs === null || dueMs >= rest.cutMs) return null;
     this.#now = nowMs;
-    for (const cadence of this.#cadences) cadence.skipTo(cutMs, () => undefined);
-    let probes = 0;
-    const targetProbes = new Map<PathKey, number>();
-    for (const [i, path] of paths.entries()) {
-      const line = lines[i];
-      if (line === undefined) continue;
-      const sent = path.detector.skipTo(cutMs, line);
-      targetProbes.set(path.key, sent.targets);
-      probes += sent.targets + sent.gateway;
-    }
+    for (const cadence of this.#cadences) cadence.skipTo(rest.cutMs, () => undefined);
+    const { probes, targetProbes } = skipProbes(paths, calm, rest.cutMs);
     const effects = this.#finish();
-    return { untilMs: Math.min(untilMs, this.#dueMs ?? untilMs), targetProbes, probes, effects };
+    return { untilMs: Math.min(rest.untilMs, this.#dueMs ?? rest.untilMs), targetProbes, probes, effects };
   }
 
   snapshotRequest(): SnapshotRequest {
@@ -516,31 +498,28 @@ export class Engine {
     this.#keeper.reconcile(input, this.#config.kernel, this.#seenAnew, now);
     this.#seenAnew = false;
     this.#traffic.routed(input.paths, now);
-    this.#planned = { state, config: this.#config, essence: this.#essence() };
+    this.#planned = { state, config: this.#config, essence: essenceOf(this.#planSight()) };
   }
 
   /** What was chosen is what was planned last, for the same kernel: most choices confirm the former one. */
   #isPlanned(): boolean {
     const former = this.#planned;
     if (former === null || former.essence === null) return false;
-    return former.state === this.#keeper.state && former.config === this.#config && former.essence === this.#essence();
+    return (
+      former.state === this.#keeper.state && former.config === this.#config && former.essence === essenceOf(this.#planSight())
+    );
   }
 
-  /** All of a plan that choices can change, where little is wished; null = more than can be said so briefly. */
-  #essence(): string | null {
-    const { connections, drill, via, services } = this.#config;
-    if (connections !== null || drill !== null || via.length + services.followers.length > 0) return null;
-    if (this.#keeper.refusals.length > 0) return null;
-    let essence = '';
-    for (const family of this.#families) {
-      if (this.#traffic.drillIn(family.family) !== null) return null;
-      essence += `${family.active} ${family.reason} ${family.sharing.map((s) => `${s.uplink}=${s.weight}`).join()};`;
-    }
-    for (const path of this.#paths.all()) {
-      const { health } = path.verdict;
-      essence += `${path.key} ${health} ${this.#adminOf(path.uplink.name)} ${path.connected} ${path.gateway} ${path.mac} ${this.#traffic.lingers(path)};`;
-    }
-    return essence;
+  #planSight(): PlanSight {
+    return {
+      config: this.#config,
+      families: this.#families,
+      paths: this.#paths.all(),
+      adminOf: (uplink) => this.#adminOf(uplink),
+      lingers: (path) => this.#traffic.lingers(path),
+      refused: this.#keeper.refusals.length > 0,
+      drilled: this.#families.some((f) => this.#traffic.drillIn(f.family) !== null),
+    };
   }
 
   // ---- everything else ---------------------------------------------------------------------------------------------
