@@ -17,13 +17,13 @@ import { Names } from './paths/names.js';
 import type { Path } from './paths/path.js';
 import { PathSet } from './paths/path-set.js';
 import { allRest, skipProbes } from './paths/rest.js';
+import { blamed } from './plan/blame.js';
 import { planCleanup } from './plan/cleanup.js';
 import { Keeper } from './plan/keeper.js';
-import { FIRST_METRIC } from './plan/plan.js';
 import { essenceOf, type PlanSight } from './plan/plan-essence.js';
 import { needsNft, type PlanParts, planInput } from './plan/plan-input.js';
 import { sysctlKeys } from './plan/plan-sysctls.js';
-import { healthRecord, recordOf, silenceRecord, stallRecord, targetRecord } from './show/records.js';
+import { adminRecord, gatewayRecord, healthRecord, recordOf, silenceRecord, stallRecord, targetRecord } from './show/records.js';
 import { savedState } from './show/saved-state.js';
 import { buildView } from './show/view.js';
 import { Traffic } from './traffic/traffic.js';
@@ -405,15 +405,7 @@ export class Engine {
   }
 
   #gatewayFound(path: Path): void {
-    const found = path.auto?.current ?? null;
-    const where = path.interface ?? path.uplink.interface ?? '';
-    const text =
-      found === null
-        ? `nobody names a gateway on ${where} any more`
-        : found.address === null
-          ? `${where} needs no gateway (${found.source})`
-          : `the gateway on ${where} is ${found.address} (${found.source})`;
-    this.#record(recordOf('gateway', 'info', text, path, { gateway: found?.address ?? null, source: found?.source ?? null }));
+    this.#record(gatewayRecord(path));
     this.#save = true;
   }
 
@@ -440,19 +432,11 @@ export class Engine {
       this.#save = true;
       return;
     }
-    const refused = this.#keeper.applied(results, now);
-    for (const route of refused) {
-      // Of several that share only those are to blame whose own routes are refused as well, where there are any.
-      const guilty = refused.filter((r) => r.family === route.family && r.nexthops.length === 1).flatMap((r) => r.nexthops);
-      const blamed = route.nexthops.filter((hop) => guilty.some((g) => g.ifindex === hop.ifindex && g.gateway === hop.gateway));
-      for (const path of this.#paths.all()) {
-        if (path.family !== route.family || route.metric !== FIRST_METRIC[route.family]) continue;
-        if (!(blamed.length > 0 ? blamed : route.nexthops).some((hop) => path.isBehind(hop))) continue;
-        path.refusedUntilMs = now + REFUSED_MS;
-        this.#agenda.at(path.refusedUntilMs, () => {
-          this.#choose = true;
-        });
-      }
+    for (const path of blamed(this.#keeper.applied(results, now), this.#paths.all())) {
+      path.refusedUntilMs = now + REFUSED_MS;
+      this.#agenda.at(path.refusedUntilMs, () => {
+        this.#choose = true;
+      });
     }
     this.#steer = true;
     if (results.some((r) => !r.ok)) this.#readKernel();
@@ -575,12 +559,7 @@ export class Engine {
       return;
     }
     this.#orders = obey(this.#orders, command);
-    const uplink = command.verb === 'auto' ? null : command.uplink;
-    const text =
-      command.verb === 'auto'
-        ? 'back to automatic: nothing is forced or disabled'
-        : `the administrator: ${command.verb} ${command.uplink}`;
-    this.#record({ ...recordOf('admin', 'notice', text, null, { verb: command.verb }), uplink });
+    this.#record(adminRecord(command));
     for (const path of this.#paths.all()) {
       if (path.uplink.name === this.#orders.forced && path.verdict.health === 'down') {
         this.#tell('admin', 'error', `${path.uplink.name} is forced although ${reasonText[path.verdict.reason]}: obeyed`, path);
@@ -593,9 +572,7 @@ export class Engine {
 
   #forget(uplink: string | null): void {
     for (const path of this.#paths.all()) if (uplink === null || path.uplink.name === uplink) path.silences.forget();
-    const whose = uplink === null ? 'all uplinks' : uplink;
-    const text = `the administrator: everything learned of the silences of ${whose} is forgotten`;
-    this.#record({ ...recordOf('admin', 'notice', text, null, { verb: 'forget' }), uplink });
+    this.#record(adminRecord({ verb: 'forget', uplink }));
     this.#save = true;
   }
 

@@ -1,7 +1,7 @@
 /** How things that happened are put into records: the sentences and severities, and nothing else. */
 
 import type { Target } from '../detect/target.js';
-import type { HistoryRecord, StallCause } from '../messages.js';
+import type { Command, HistoryRecord, StallCause } from '../messages.js';
 import { reasonText } from '../model.js';
 import type { HealthChange, Path } from '../paths/path.js';
 import type { EndedSilence } from '../paths/silences.js';
@@ -80,4 +80,29 @@ export function stallRecord(cause: StallCause, spanMs: number): HistoryRecord {
     'clock-stepped': 'the clock was set: nothing here depends on it',
   };
   return recordOf('stall', 'notice', what[cause], null, { cause, spanMs: Math.round(spanMs) });
+}
+
+export function gatewayRecord(path: Path): HistoryRecord {
+  const found = path.auto?.current ?? null;
+  const where = path.interface ?? path.uplink.interface ?? '';
+  const text =
+    found === null
+      ? `nobody names a gateway on ${where} any more`
+      : found.address === null
+        ? `${where} needs no gateway (${found.source})`
+        : `the gateway on ${where} is ${found.address} (${found.source})`;
+  return recordOf('gateway', 'info', text, path, { gateway: found?.address ?? null, source: found?.source ?? null });
+}
+
+export function adminRecord(command: Exclude<Command, { readonly verb: 'drill' }>): HistoryRecord {
+  const { verb } = command;
+  const uplink = command.verb === 'auto' ? null : command.uplink;
+  const texts: Record<typeof verb, string> = {
+    auto: 'back to automatic: nothing is forced or disabled',
+    forget: `the administrator: everything learned of the silences of ${uplink ?? 'all uplinks'} is forgotten`,
+    force: `the administrator: force ${uplink}`,
+    disable: `the administrator: disable ${uplink}`,
+    enable: `the administrator: enable ${uplink}`,
+  };
+  return { ...recordOf('admin', 'notice', texts[verb], null, { verb }), uplink };
 }
