@@ -25,7 +25,7 @@ export interface HistoryClock {
 }
 
 /** What is worth a transaction of its own: an outage or a switch shall be on disk soon. */
-const URGENT: ReadonlySet<HistoryEntry['kind']> = new Set(['switch', 'health', 'silence', 'stopping']);
+const URGENT: ReadonlySet<HistoryEntry['kind']> = new Set(['switch', 'health', 'stopping']);
 /** So long after it, so that what follows from it comes along. */
 const URGENT_MS = 3_000;
 /** But never sooner than this after the last one: an uplink may flap for hours. */

@@ -50,7 +50,7 @@ function spanLine({ originWallMs }: Simulation, { played, ground }: Scored): str
   const when = originWallMs === null ? '' : `, ${wall(fromMs)} to ${wall(toMs)} UTC`;
   const prices = ground.prices.perSecond.slice(1).map((price) => `${price}`);
   const each = [...new Set(prices)].length <= 1 ? (prices[0] ?? '0') : prices.join(', ');
-  return `${lengthText((toMs - fromMs) / 1000)}${when}; a switch hurts like ${ground.prices.switchS} s of outage, a second on the backup like ${each} s`;
+  return `Played: ${lengthText((toMs - fromMs) / 1000)}${when}. A switch hurts like ${ground.prices.switchS} s of outage, a second on the backup like ${each} s`;
 }
 
 function linkLine({ name, source, outages, silent, lossy, unwatched }: LinkFacts): string {
