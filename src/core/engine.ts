@@ -360,6 +360,8 @@ export class Engine {
 
   #lookAtFigures(now: number): void {
     this.#traffic.look(now);
+    // One a second: with many uplinks that come back together it would hold up the loop.
+    this.#paths.all().find((path) => path.silences.settle());
     for (const path of this.#paths.all()) {
       if (path.detector.state !== 'answering') continue;
       this.#assess(path, now);

@@ -111,6 +111,13 @@ export class Silences {
     this.#judgement.silenceBegan(trouble.sinceMs, trouble.cause, trouble.severity);
   }
 
+  /** What a silence teaches is reckoned before the next one begins: then there is no time. @returns whether there was anything to do */
+  settle(): boolean {
+    if (!this.#judgement.isOpen) return false;
+    this.#judgement.settle();
+    return true;
+  }
+
   /** Nobody watched until now: how long it was good or silent is not known. */
   interrupted(nowMs: number): void {
     this.#judgement.interrupted(nowMs);

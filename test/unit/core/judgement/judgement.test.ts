@@ -202,3 +202,21 @@ test('it says why', () => {
     /^it failed again within \d+ \w+ after 10 of its last 10 recoveries: staying away for \d+ \w+$/,
   );
 });
+
+test('when it is accounted for changes no decision', () => {
+  const lives = [0, 1].map((settles) => {
+    const judgement = new Judgement(OPTIONS);
+    const decisions: (number | null)[] = [];
+    for (let i = 0; i < 40; i += 1) {
+      judgement.silenceBegan(60_000 * i, 'upstream');
+      decisions.push(judgement.patienceMs());
+      judgement.silenceEnded(60_000 * i + 200 * (1 + (i % 7)) ** 2);
+      assert.equal(judgement.isOpen, true);
+      if (settles === 1) judgement.settle();
+      assert.equal(judgement.isOpen, settles === 0);
+      decisions.push(judgement.holdMs());
+    }
+    return [decisions, judgement.saved()];
+  });
+  assert.deepEqual(lives[0], lives[1]);
+});
