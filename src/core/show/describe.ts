@@ -39,7 +39,7 @@ export function plainLine(record: HistoryRecord, time: string): string {
   const family = record.family === null ? '' : ` IPv${record.family}`;
   const reason = record.reason === null ? ' ' : ` ${record.reason}: `;
   const transition = hasTransition(record) ? ` ${record.from ?? '-'} -> ${record.to ?? '-'}` : ` ${record.kind}`;
-  return oneLine(`${time} ${who}${family}${transition}${reason}${meaning(record)}${since(record)}`);
+  return oneLine(`${time} ${who}${family}${transition}${reason}${meaning(record)}${since(record)}${ground(record)}`);
 }
 
 function subject(record: HistoryRecord): string {
@@ -50,7 +50,7 @@ function subject(record: HistoryRecord): string {
 
 function statement(record: HistoryRecord, separator: string): string {
   const transition = hasTransition(record) ? `${record.from ?? 'none'} -> ${record.to ?? 'none'}${separator}` : '';
-  return oneLine(`${transition}${meaning(record)}${since(record)}`);
+  return oneLine(`${transition}${meaning(record)}${since(record)}${ground(record)}`);
 }
 
 /** Only these kinds go from one state to another; in the others `from` and `to` are figures of the text. */
@@ -64,6 +64,11 @@ function meaning(record: HistoryRecord): string {
 
 function since(record: HistoryRecord): string {
   return record.durationMs === null ? '' : ` (after ${formatDuration(record.durationMs)})`;
+}
+
+/** Why just then, where that is learned. A switch follows from a change of health that has told it already. */
+function ground(record: HistoryRecord): string {
+  return record.kind === 'health' && typeof record.data.ground === 'string' ? `; ${record.data.ground}` : '';
 }
 
 /** A log line stays one line whatever a kernel text, a host name or a hook put into it. */

@@ -58,7 +58,7 @@ export function silenceRecord(path: Path, silence: EndedSilence, borne: boolean,
   const { cause, severity } = silence;
   const lengthMs = Math.round(silence.lengthMs);
   const what = cause === 'loss' ? 'a lossy time' : cause === 'carrier' ? 'a loss of carrier' : 'a silence';
-  const text = `${path.uplink.name}: ${what} of ${formatDuration(lengthMs)}${borne ? ' was borne' : ' is over'}`;
+  const text = `${what} of ${formatDuration(lengthMs)}${borne ? ' was borne' : ' is over'}`;
   const data = { cause, severity: Number(severity.toFixed(2)), beganWallMs: Math.round(beganWallMs), lengthMs, borne };
   return recordOf('silence', 'info', text, path, data);
 }

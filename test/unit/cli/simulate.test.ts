@@ -213,7 +213,7 @@ test("the daemon's history: instead of what really happened, since a moment", as
     /^You would have switched 12 times instead of 12, felt 1\d s of outage instead of 120 s; 360 s without a switch\.$/m,
   );
   assert.match(text.out, /^what really happened +12 +120 s /m);
-  assert.match(text.out, /^8\.0 h, 2026-03-01 00:00 to 2026-03-01 08:00 UTC; /m);
+  assert.match(text.out, /^Played: 8\.0 h, 2026-03-01 00:00 to 2026-03-01 08:00 UTC\. /m);
   const since = await run(dir, [...given, '--json', '--since', new Date(hours[3] ?? 0).toISOString().slice(0, 19).concat('Z')]);
   assert.equal(since.code, 0, since.err);
   const { recorded, span, switches } = JSON.parse(since.out);

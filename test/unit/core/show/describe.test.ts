@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { HistoryRecord } from '../../../../src/core/messages.js';
 import { describeRecord, formatDuration, plainLine } from '../../../../src/core/show/describe.js';
+import { recordOf } from '../../../../src/core/show/records.js';
 
 const down: HistoryRecord = {
   kind: 'health',
@@ -86,4 +87,19 @@ test('the plain line has time, uplink, states, reason and duration in this order
     ),
     'T - IPv4 drift a b c',
   );
+});
+
+test('a change of health says why just then, where that is learned; the switch that follows does not say it again', () => {
+  const ground = 'median silence of this uplink 1 s, 9 of 10 end within 6 s: waiting 2 s';
+  const base = {
+    ...recordOf('health', 'warning', 'text'),
+    uplink: 'fast',
+    family: 4 as const,
+    from: 'up',
+    to: 'down',
+    reason: 'silent' as const,
+  };
+  assert.ok(describeRecord({ ...base, durationMs: 5_000, data: { ground } }).endsWith(`(after 5 s); ${ground}`));
+  assert.ok(!describeRecord({ ...base, kind: 'switch', data: { ground } }).includes('median'));
+  assert.ok(!describeRecord({ ...base, data: { ground: null } }).includes(';'));
 });
