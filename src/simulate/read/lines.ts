@@ -2,14 +2,12 @@
  * A file of any size line by line, as bytes of one buffer that is used again and again: no line is copied, none made a
  * string. Knows what no text has: NUL bytes and lines without end.
  */
-import { fstat, read, type Stats } from 'node:fs';
+import { fstat, type Stats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { SourceError } from './problem.js';
 
 const CHUNK_BYTES = 1 << 20;
-const AGAIN_MS = 10;
 /** A longer line is none of a recording. */
 export const LONGEST_LINE_BYTES = 65_536;
 /** A year of `ping -D` every second is 2.4 GB. More is refused before it is read. */
@@ -131,7 +129,7 @@ interface Opened {
 }
 
 async function openInput({ name, path }: Input): Promise<Opened> {
-  if (path === null) return { read: readStandardInput, stat: () => promisify(fstat)(0), close: () => Promise.resolve() };
+  if (path === null) return standardInput();
   let file: FileHandle;
   try {
     file = await open(path, 'r');
@@ -145,17 +143,27 @@ async function openInput({ name, path }: Input): Promise<Opened> {
   };
 }
 
-/** By its number: what is behind it may be a socket, which has no path. */
-async function readStandardInput(buffer: Buffer, at: number, length: number): Promise<number> {
-  for (;;) {
-    try {
-      return (await promisify(read)(0, buffer, at, length, null)).bytesRead;
-    } catch (error) {
-      // Somebody else left it non-blocking.
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
-      await setTimeout(AGAIN_MS);
-    }
-  }
+/**
+ * As a stream, not by reads of its descriptor: one that waits for a pipe holds a thread of libuv's, and the process cannot end before
+ * that thread does.
+ */
+function standardInput(): Opened {
+  const chunks: AsyncIterator<Buffer> = process.stdin[Symbol.asyncIterator]();
+  let rest: Buffer = Buffer.alloc(0);
+  return {
+    read: async (buffer, at, length) => {
+      while (rest.length === 0) {
+        const next = await chunks.next();
+        if (next.done === true) return 0;
+        rest = next.value;
+      }
+      const copied = rest.copy(buffer, at, 0, Math.min(length, rest.length));
+      rest = rest.subarray(copied);
+      return copied;
+    },
+    stat: () => promisify(fstat)(0),
+    close: () => Promise.resolve(),
+  };
 }
 
 function checkedSize(input: Input, stat: Stats): number {

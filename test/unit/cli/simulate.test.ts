@@ -232,6 +232,31 @@ test('the drawing is written whole or not at all', async (t) => {
   );
 });
 
+test('Ctrl-C while a pipe is waited for: it ends at once, though nobody writes and nobody closes it', async (t) => {
+  const { child, ended } = start(folder(t), ['--trace', '-']);
+  t.after(() => child.kill('SIGKILL'));
+  // More than a pipe holds: once it is gone, it has been read, and the next read waits.
+  const rows = [...Array(200_000).keys()].map((i) => `${i * 1000},20`).join('\n');
+  await new Promise((resolve) => child.stdin.write(`t_ms,rtt_ms\n${rows}`, resolve));
+  // Until the thread has nothing left to do but wait.
+  for (let idle = 0, last = -1; idle < 3; ) {
+    const spent = cpuTicks(child.pid ?? 0);
+    idle = spent === last ? idle + 1 : 0;
+    last = spent;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  child.kill('SIGINT');
+  assert.deepEqual(await ended, { code: 130, out: '', err: 'interrupted before anything was played\n' });
+});
+
+/** proc(5): utime and stime */
+function cpuTicks(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  return Number(fields[11]) + Number(fields[12]);
+}
+
 test('Ctrl-C while a pipe is read: 130, nothing was played', async (t) => {
   const { child, ended } = start(folder(t), ['--trace', '-']);
   t.after(() => child.kill('SIGKILL'));
