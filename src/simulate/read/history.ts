@@ -107,6 +107,8 @@ class LinkBuilder {
   #watchedUntilMs = 0;
   #minuteMs = Number.NaN;
   #leastShare = 1;
+  /** lost in the last minute that had no silence */
+  #usualShare = 0;
   #leastRttMs = Number.POSITIVE_INFINITY;
   /** silences are in order as minutes are: the first that may still concern a minute */
   #silence = 0;
@@ -162,9 +164,12 @@ class LinkBuilder {
     if (Number.isNaN(this.#minuteMs)) return;
     const fromMs = Math.max(this.span.fromMs, this.#minuteMs - this.originMs);
     const toMs = Math.min(this.span.toMs, this.#minuteMs - this.originMs + MINUTE_MS);
-    // What the silences within the minute explain is no loss beside them.
+    // What the silences within the minute explain is no loss beside them. After one more probes are sent than before it, so that it weighs
+    // more than its time: beside silences no more is lost than in the last minute without any.
     const silent = this.#silentMs(fromMs, toMs) / (toMs - fromMs);
-    const share = silent >= 1 ? 0 : (this.#leastShare - silent) / (1 - silent);
+    const beside = silent >= 1 ? 0 : (this.#leastShare - silent) / (1 - silent);
+    const share = silent > 0 ? Math.min(beside, this.#usualShare) : beside;
+    if (silent === 0) this.#usualShare = beside;
     if (toMs > fromMs && share >= LEAST_SHARE && share < 1) this.#lossy.push({ fromMs, toMs, share });
     if (Number.isFinite(this.#leastRttMs)) this.#rtts.add(fromMs, this.#leastRttMs);
     this.#leastShare = 1;
