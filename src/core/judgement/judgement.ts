@@ -195,9 +195,8 @@ export class Judgement {
     };
   }
 
-  /** A few KB of JSON. A silence that lasts is not in it. */
+  /** A few KB of JSON. A silence that lasts is not in it; one that has not been settled is, but for what it did to trust. */
   saved(): JudgementState {
-    this.#account(this.#costs);
     return stateOf(this.#memory, this.#safe.behindS, this.#trust);
   }
 

@@ -33,7 +33,10 @@ export interface SavedSilences {
 
 /** In a calm the patience that would be in force is reckoned anew this often, for those who look. */
 const FORESEEN_MS = 60_000;
-/** After a silence a path that matters is asked more often for so long: also beyond most swarms, since lengths that are measured now closely, now roughly teach badly. */
+/**
+ * After a silence a path that matters is asked more often for so long: also beyond most swarms, since lengths that are measured
+ * now closely, now roughly teach badly.
+ */
 const RESTLESS_MS = 3_600_000;
 /** Before anything is known of a path that failed in an earlier run. */
 const UNKNOWN_HOLD_MS = 30_000;
@@ -47,8 +50,6 @@ export class Silences {
   #foreseen: { readonly atMs: number; readonly patienceMs: number; readonly ground: string } | null = null;
   #likely: { readonly atMs: number; readonly leftMs: number | null } | null = null;
   #restlessUntilMs = Number.NEGATIVE_INFINITY;
-  /** learned anew since it was last saved */
-  unsaved = false;
 
   constructor(options: JudgementOptions, saved: unknown) {
     const former = typeof saved === 'object' && saved !== null ? (saved as Partial<SavedSilences>) : {};
@@ -82,7 +83,6 @@ export class Silences {
       this.#judgement.silenceChanged(former.cause, severity);
       this.#judgement.silenceEnded(atMs);
       this.#restlessUntilMs = atMs + RESTLESS_MS;
-      this.unsaved = true;
       return { cause: former.cause, severity, beganMs: former.sinceMs, lengthMs };
     }
     if (trouble === null) return null;
@@ -170,7 +170,6 @@ export class Silences {
     this.#judgement.reset();
     this.#foreseen = null;
     this.#likely = null;
-    this.unsaved = true;
   }
 
   saved(): SavedSilences {

@@ -216,6 +216,7 @@ test('when it is accounted for changes no decision', () => {
       assert.equal(judgement.isOpen, settles === 0);
       decisions.push(judgement.holdMs());
     }
+    judgement.settle();
     return [decisions, judgement.saved()];
   });
   assert.deepEqual(lives[0], lives[1]);
