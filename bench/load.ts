@@ -1,5 +1,5 @@
 /**
- * What a running daemon costs and whether its judgement holds under load: CPU and memory from proc(5), lost samples and suspicions
+ * What a running daemon costs and whether its judgement holds under load: CPU and memory from proc(5), lost samples and silences
  * from its own status and events.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ export interface LoadRun {
   /** regular samples seen in the windows, and those of them that were lost */
   readonly samples: number;
   readonly lostSamples: number;
-  readonly suspicions: number;
+  readonly silences: number;
   readonly healthChanges: number;
 }
 
@@ -55,7 +55,7 @@ export async function watchLoad(
     peakRssMb: memoryMb(pid, 'VmHWM'),
     samples,
     lostSamples,
-    suspicions: events.filter((entry) => entry.kind === 'silence').length,
+    silences: events.filter((entry) => entry.kind === 'silence').length,
     healthChanges: events.filter((entry) => entry.kind === 'health' || entry.kind === 'switch').length,
   };
 }

@@ -111,13 +111,13 @@ export async function manyTargets(wanted: ReadonlySet<string>, effort: Effort, s
     }),
     row({
       id: 'load-512-loss',
-      what: 'the same: samples lost, suspicions, changes of health',
+      what: 'the same: samples lost, silences, changes of health',
       unit: 'samples',
       limit: { max: 0 },
       floor: 0,
-      samples: [load.lostSamples, load.suspicions, load.healthChanges],
+      samples: [load.lostSamples, load.silences, load.healthChanges],
       notes: [
-        `${load.lostSamples} of ${load.samples} samples lost, ${load.suspicions} suspicions, ${load.healthChanges} changes of health; the emulated links themselves dropped ${dropped} packets`,
+        `${load.lostSamples} of ${load.samples} samples lost, ${load.silences} silences, ${load.healthChanges} changes of health; the emulated links themselves dropped ${dropped} packets`,
       ],
       detail: null,
     }),

@@ -1,6 +1,7 @@
 /**
  * The shape of the file: every key, how its value is read, and what editors are told of it. Values come in as text (the
  * YAML reader leaves them so) and go out typed, in the units of src/core/config.ts. What spans several keys is merge.ts's.
+ * Longer than most: a key after the other; sections of their own have files of their own.
  */
 import * as z from 'zod/mini';
 import { type GatewayRef, MAX_UPLINKS, RULE_PRIORITIES } from '../core/config.js';

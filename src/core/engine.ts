@@ -360,7 +360,7 @@ export class Engine {
 
   #lookAtFigures(now: number): void {
     this.#traffic.look(now);
-    // One a second: with many uplinks that come back together it would hold up the loop.
+    // One a second: many at once, as when many uplinks come back or at the first status, would hold up the loop.
     this.#paths.all().find((path) => path.silences.settle());
     for (const path of this.#paths.all()) {
       if (path.detector.state !== 'answering') continue;

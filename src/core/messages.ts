@@ -1,6 +1,7 @@
 /**
  * What goes into the engine (events) and what comes out (effects, records). Everything the daemon ever decided can be
  * replayed from these. All times named `…Ms` without more are the monotonic clock handed to `handle`; `wallMs` is Unix time.
+ * Longer than most: shapes alone, and whoever reads one reads the next.
  */
 import type { FollowAsk, FollowOutcome, Notice } from './action.js';
 import type { Config, KernelNumbers } from './config.js';

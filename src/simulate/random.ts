@@ -1,4 +1,4 @@
-/** Chance from a seed (mulberry32), so that a simulation gives the same result each time. */
+/** Chance from a seed (mulberry32), so that a simulation or a randomised test gives the same result each time. */
 export class Chance {
   #state: number;
 

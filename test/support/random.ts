@@ -1,22 +1,7 @@
-/**
- * Random numbers from a seed, so that every randomised test can be run again (the mulberry32 generator).
- */
-export class Random {
-  #state: number;
+/** Random numbers from a seed, so that every randomised test can be run again. */
+import { Chance } from '../../src/simulate/random.js';
 
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** in [0, 1) */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = this.#state;
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  }
-
+export class Random extends Chance {
   chance(share: number): boolean {
     return share > 0 && this.next() < share;
   }

@@ -134,14 +134,16 @@ export class Judgement {
     this.#ended = { silence, lengthS, safeHoldS, hold: null, accounted: false };
   }
 
-  /** Whether a silence that is over has not been accounted for: the next one would have to do it first. */
+  /** Whether there is something left to reckon that the next silence, or the next who asks, would have to wait for. */
   get isOpen(): boolean {
-    return this.#ended !== null && !this.#ended.accounted;
+    const accounted = this.#ended === null || this.#ended.accounted;
+    return !accounted || this.#foretold?.episodes !== this.#memory.episodes;
   }
 
-  /** Accounts for it, at a moment when nobody is in a hurry: one to three milliseconds of CPU. What follows is the same. */
+  /** Reckons it, at a moment when nobody is in a hurry: one to three milliseconds of CPU. What follows is the same. */
   settle(): void {
     this.#account(this.#costs);
+    this.#foretell(this.#costs);
   }
 
   /** From here on nobody watched: a silence lasted at least so long; a good time is not known to have lasted. */

@@ -1,6 +1,7 @@
 /**
  * One uplink in one family: where it is, how it is, and what is remembered of it. The engine moves the paths; a path
- * knows neither the others nor the choice between them.
+ * knows neither the others nor the choice between them. Longer than most: one state; what can be said of it by a function stands beside
+ * (topology, trouble, rest).
  */
 import type { Agenda } from '../agenda.js';
 import type { GatewayRef, UplinkConfig } from '../config.js';

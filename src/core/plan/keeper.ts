@@ -1,6 +1,6 @@
 /**
  * Keeps the kernel as planned: compares each snapshot with the plan, repairs drift at once but not without end, and
- * remembers what stood in our place. It decides nothing about uplinks.
+ * remembers what stood in our place. It decides nothing about uplinks. Longer than most: each step looks at what the one before it left.
  */
 import type { KernelNumbers } from '../config.js';
 import type { KernelOp, KernelState, OpResult, RouteState } from '../kernel.js';

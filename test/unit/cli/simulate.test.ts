@@ -239,7 +239,9 @@ test('Ctrl-C while a pipe is waited for: it ends at once, though nobody writes a
   const rows = [...Array(200_000).keys()].map((i) => `${i * 1000},20`).join('\n');
   await new Promise((resolve) => child.stdin.write(`t_ms,rtt_ms\n${rows}`, resolve));
   // Until the thread has nothing left to do but wait.
+  const untilMs = performance.now() + 20_000;
   for (let idle = 0, last = -1; idle < 3; ) {
+    assert.ok(performance.now() < untilMs, 'it never rests');
     const spent = cpuTicks(child.pid ?? 0);
     idle = spent === last ? idle + 1 : 0;
     last = spent;
