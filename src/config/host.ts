@@ -8,7 +8,7 @@ import { domainToASCII } from 'node:url';
 import type { GatewayRef, HostRef } from '../core/config.js';
 import type { Family } from '../core/model.js';
 import { isLinkLocal } from '../core/net.js';
-import { bad, good, type Read } from './units.js';
+import { bad, didYouMean, good, type Read, type Reader } from './units.js';
 
 /** A host as written, and the zone (`%eth0`) of a link-local address. */
 export interface Host {
@@ -50,13 +50,19 @@ export function readHost(text: string, self: Self = 'refused'): Read<Host> {
   const bare = percent < 0 ? text : text.slice(0, percent);
   const zone = percent < 0 ? null : text.slice(percent + 1);
   if (isIPv4(bare) || isIPv6(bare)) return readAddress(bare, isIPv4(bare) ? 4 : 6, zone, self);
+  const same: Reader<Host> = (other) => readHost(other, self);
   const slash = /^([0-9a-f.:]+)\/\d+$/i.exec(text)?.[1];
-  if (slash !== undefined) return bad('a single address is wanted, not a network', null, `Did you mean ${slash}?`);
+  if (slash !== undefined) return bad('a single address is wanted, not a network', null, didYouMean(slash, same));
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return bad(ADDRESS_WANTED, ADDRESS_EXAMPLES, 'A URL belongs in {http: …}.');
   const brackets = /^\[([^\]]*)\]$/.exec(text)?.[1];
-  if (brackets !== undefined) return bad(ADDRESS_WANTED, ADDRESS_EXAMPLES, `Write it without brackets: ${brackets}.`);
+  if (brackets !== undefined) {
+    return bad(ADDRESS_WANTED, ADDRESS_EXAMPLES, same(brackets).ok ? `Write it without brackets: ${brackets}.` : null);
+  }
   const withPort = /^(\[.*\]|[^:]+):([0-9]+)$/.exec(text);
-  if (withPort !== null) return bad('a port has no place here', ADDRESS_EXAMPLES, `To ask a port write {tcp: "${text}"}.`);
+  if (withPort !== null) {
+    const hint = readHostPort(text, null, self).ok ? `To ask a port write {tcp: "${text}"}.` : null;
+    return bad('a port has no place here', ADDRESS_EXAMPLES, hint);
+  }
   if (text.includes(':')) return bad('looks like an IPv6 address but is none', null, ipv6Hint(bare));
   if (looksLikeIPv4(bare)) return bad('looks like an IPv4 address but is none', null, ipv4Hint(bare));
   return readName(text, self);
@@ -174,15 +180,11 @@ export interface HttpUrl extends HostPort {
 export function readHttpUrl(text: string): Read<HttpUrl> {
   const examples = 'such as http://example.com/ or https://example.com/health';
   if (!/^https?:\/\//i.test(text)) {
-    return bad(
-      'a URL that begins with http:// or https:// is wanted',
-      examples,
-      text.includes('://') ? null : `Did you mean http://${text}?`,
-    );
+    return bad('a URL that begins with http:// or https:// is wanted', examples, didYouMean(`http://${text}`, readHttpUrl));
   }
   const authority = /^https?:\/\/([^/?#]*)/i.exec(text)?.[1] ?? '';
   if (authority.includes('@')) return bad('a URL with a user name or password is not supported', examples);
-  if (/[\s\\]/.test(text)) return bad('a URL holds no blanks', examples);
+  if (/[\s\\\p{Cc}]/u.test(text)) return bad('a URL holds no blanks and no control characters', examples);
   const secure = /^https/i.test(text);
   // URL() takes http://1.2.3/ and http://0x7f.1/ for addresses: the host is read from the text, as everywhere else.
   const host = readHostPort(authority, secure ? 443 : 80);
@@ -194,7 +196,10 @@ export function readHttpUrl(text: string): Read<HttpUrl> {
 /** The name of a network interface by the kernel's rule (dev_valid_name), or what is wrong with it. */
 export function interfaceComplaint(name: string): ReturnType<typeof bad> | null {
   const label = /^([^:]+):[0-9]+$/.exec(name)?.[1];
-  if (label !== undefined) return bad('this is the label of an address, not an interface', null, `Did you mean ${label}?`);
+  if (label !== undefined) {
+    const hint = interfaceComplaint(label) === null ? `Did you mean ${label}?` : null;
+    return bad('this is the label of an address, not an interface', null, hint);
+  }
   if (name === 'lo') return bad('the loopback interface leads nowhere');
   if (name.length < 1 || name.length > 15 || /[/:\s]/.test(name) || /[^!-~]/.test(name) || name === '.' || name === '..') {
     return bad(

@@ -51,14 +51,19 @@ export function formatPath(path: Path): string {
 
 const MAX_QUOTED = 60;
 
+/** What ends a line, steers a terminal or turns the direction of writing. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const STEERING = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
 // What stands in a file may hold escape sequences: they must not reach a terminal or a log.
 function printable(text: string): string {
   const short = text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text;
-  return /^[\x20-\x7e…]*$/.test(short)
-    ? short
-    : JSON.stringify(short)
-        .slice(1, -1)
-        .replace(/[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '?');
+  return /^[\x20-\x7e…]*$/.test(short) ? short : JSON.stringify(short).slice(1, -1).replace(STEERING, '?');
+}
+
+/** One line whatever it is made of, such as a file whose name holds a line end: no escape sequence survives. */
+function visible(text: string): string {
+  return text.replace(STEERING, '?');
 }
 
 /** `text` in double quotes, shortened, with control characters made visible. */
@@ -74,7 +79,7 @@ export function formatProblem(problem: Problem): string {
   const found = problem.found === null ? '' : ` found ${quote(problem.found)};`;
   const allowed = problem.allowed === null ? '' : `, ${problem.allowed}`;
   const hint = problem.hint === null ? '' : ` ${problem.hint}`;
-  return `${where}:${severity}${path}${found} ${problem.message}${allowed}.${hint}`;
+  return visible(`${where}:${severity}${path}${found} ${problem.message}${allowed}.${hint}`);
 }
 
 /** One line each, in the order of the file. */

@@ -5,7 +5,7 @@
 import type { Argv } from '../core/services.js';
 import { readHostName, readHostPort } from './host.js';
 import { nearest } from './nearest.js';
-import { bad, good, type Read, type Reader } from './units.js';
+import { bad, didYouMean, good, type Read, type Reader } from './units.js';
 
 /** Anything that ends a line or steers a terminal. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
@@ -17,7 +17,7 @@ const ADDRESS_EXAMPLE = 'such as admin@example.net';
 export const mailAddress: Reader<string> = (text) => {
   if (CONTROL.test(text)) return bad('a mail address is one line without control characters', ADDRESS_EXAMPLE);
   const inner = /<([^<>]*)>$/.exec(text)?.[1];
-  if (inner !== undefined) return bad('a mail address without a name is wanted', ADDRESS_EXAMPLE, `Did you mean ${inner}?`);
+  if (inner !== undefined) return bad('a mail address without a name is wanted', ADDRESS_EXAMPLE, didYouMean(inner, mailAddress));
   if (/[,;\s]/.test(text)) return bad('one mail address is wanted', ADDRESS_EXAMPLE, 'Several addresses stand in a list.');
   const at = text.lastIndexOf('@');
   if (at < 0) {
@@ -45,11 +45,11 @@ const VIA_EXAMPLE = 'such as smtp://mail.example.net:587 or smtps://mail.example
 /** How mail leaves: the local program, or a server. */
 export const via: Reader<Via> = (text) => {
   if (text.toLowerCase() === 'sendmail') return good({ kind: 'sendmail' });
-  const url = /^(smtps?):\/\/(.*)$/i.exec(text);
+  const url = /^(smtps?):\/\/(.*)$/is.exec(text);
   const rest = url?.[2] ?? '';
   if (url === null) {
-    const hint = text === '' || /:\/|@|^\//.test(text) ? null : `Did you mean smtp://${text}?`;
-    return bad(VIA_WANTED, VIA_EXAMPLE, text.startsWith('/') ? 'Another sendmail program is named by sendmail:.' : hint);
+    const program = text.startsWith('/') ? 'Another sendmail program is named by sendmail:.' : null;
+    return bad(VIA_WANTED, VIA_EXAMPLE, program ?? didYouMean(`smtp://${text}`, via));
   }
   if (rest.includes('@')) return bad('a login has no place in the URL', VIA_EXAMPLE, 'Write user: and password-file:.');
   if (/[/?#]/.test(rest.replace(/\/$/, ''))) return bad('the URL of a mail server ends behind its port', VIA_EXAMPLE);
@@ -150,7 +150,7 @@ export const webhookUrl: Reader<string> = (text) => {
   if (authority.includes('@')) {
     return bad('a URL with a user name or password is not wanted', examples, 'Name the secret by token-file: or token-env:.');
   }
-  if (/[\s\\]/.test(text) || CONTROL.test(text)) return bad('a URL holds no blanks', examples);
+  if (/[\s\\\p{Cc}]/u.test(text)) return bad('a URL holds no blanks and no control characters', examples);
   const server = readServer(authority);
   if (!server.ok) return server;
   return URL.canParse(text) ? good(text) : bad('this is no valid URL', examples);
@@ -158,10 +158,9 @@ export const webhookUrl: Reader<string> = (text) => {
 
 export const mqttUrl: Reader<string> = (text) => {
   const examples = 'such as mqtt://broker.example.net or mqtts://broker.example.net:8883';
-  const url = /^mqtts?:\/\/(.*)$/i.exec(text);
+  const url = /^mqtts?:\/\/(.*)$/is.exec(text);
   if (url === null) {
-    const hint = text === '' || /:\/\/|@/.test(text) ? null : `Did you mean mqtt://${text}?`;
-    return bad('a URL that begins with mqtt:// or mqtts:// is wanted', examples, hint);
+    return bad('a URL that begins with mqtt:// or mqtts:// is wanted', examples, didYouMean(`mqtt://${text}`, mqttUrl));
   }
   const rest = (url[1] ?? '').replace(/\/$/, '');
   if (rest.includes('@')) return bad('a login has no place in the URL', examples, 'Write user: and password-file:.');

@@ -21,6 +21,11 @@ export function bad(
   return { ok: false, ...complaint(message, allowed, hint) };
 }
 
+/** "Did you mean …?" of a text that `reader` would take: a wrong hint is worse than none, and what is taken is one clean line. */
+export function didYouMean(text: string, reader: Reader<unknown>): string | null {
+  return reader(text).ok ? `Did you mean ${text}?` : null;
+}
+
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** What people write for our units. */

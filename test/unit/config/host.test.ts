@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { interfaceComplaint, readHost, readHostPort, readHttpUrl } from '../../../src/config/host.js';
+import { formatProblem } from '../../../src/config/problem.js';
+import { mailAddress, mqttUrl, via } from '../../../src/config/service-values.js';
 
 test('addresses and names are told apart', () => {
   const table: [string, string, string | null][] = [
@@ -151,4 +153,30 @@ test('names of interfaces', () => {
     assert.equal(interfaceComplaint(name), null, name);
   for (const name of ['', 'lo', 'eth0:1', 'a/b', 'a b', '..', 'sixteen-letters-', 'ethö'])
     assert.notEqual(interfaceComplaint(name), null, name);
+});
+
+test('only what would be taken is proposed', () => {
+  const hint = (read: { ok: boolean; hint?: string | null }): string | null => (read.ok ? assert.fail() : (read.hint ?? null));
+  assert.equal(hint(readHost('192.168.1.1/24')), 'Did you mean 192.168.1.1?');
+  assert.equal(hint(readHost('127.0.0.1/8')), null);
+  assert.equal(hint(readHost('[a\nb]')), null);
+  assert.equal(hint(readHost('router:53')), 'To ask a port write {tcp: "router:53"}.');
+  assert.equal(hint(readHost('a\nb:53')), null);
+  assert.equal(hint(readHttpUrl('example.com/health')), 'Did you mean http://example.com/health?');
+  for (const text of ['', '\n', 'a b', 'ftp://example.com/', '[::', 'h/\u0001'])
+    assert.equal(hint(readHttpUrl(text)), null, text);
+  assert.equal(interfaceComplaint('eth0:1')?.hint, 'Did you mean eth0?');
+  assert.equal(interfaceComplaint('a\nb:1')?.hint, null);
+  assert.equal(hint(mqttUrl('broker:1883')), 'Did you mean mqtt://broker:1883?');
+  for (const text of ['\n', 'u:secret@broker', 'http://broker']) assert.equal(hint(mqttUrl(text)), null, text);
+  assert.equal(hint(via('mail.example.net:587')), 'Did you mean smtp://mail.example.net:587?');
+  for (const text of ['', 'a\nb', 'u:secret@mail']) assert.equal(hint(via(text)), null, text);
+  assert.equal(hint(mailAddress('Admin <a@example.net>')), 'Did you mean a@example.net?');
+  assert.equal(hint(mailAddress('Admin <admin>')), null);
+});
+
+test('a problem is one line, even of a file with a strange name', () => {
+  const place = { severity: 'error', file: 'a\nb\u001b[2J', line: 3, column: 1, path: 'x', found: 'y\n' } as const;
+  const line = formatProblem({ ...place, message: 'wrong', allowed: null, hint: 'Did you mean \u202ez?' });
+  assert.equal(line, 'a?b?[2J:3: x: found "y\\n"; wrong. Did you mean ?z?');
 });

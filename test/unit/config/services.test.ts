@@ -522,7 +522,11 @@ test(`whatever stands there, it is read or refused with a place (seed ${seed})`,
       const result = parseConfig(text, 'f');
       if (result.ok) return;
       assert.ok(result.problems.length > 0);
-      for (const problem of result.problems) assert.match(formatProblem(problem), /^f(:\d+)?: [^\n]*$/);
+      for (const problem of result.problems) {
+        assert.match(formatProblem(problem), /^f(:\d+)?: [^\n]*$/);
+        const said = [problem.message, problem.allowed, problem.hint].join(' ');
+        assert.doesNotMatch(said, /\p{Cc}/u, `only what is quoted may hold control characters: ${JSON.stringify(said)}`);
+      }
     }),
     { seed, numRuns: 400 },
   );
