@@ -24,7 +24,7 @@ const USUAL_SEED = 20261122;
 export function seedFromEnvironment(): number {
   const given = process.env.BACKROUTE_SEED;
   if (given === undefined || given === '') return USUAL_SEED;
-  if (given === 'random') return Math.floor(Math.random() * 2 ** 32);
+  if (given === 'random') return Math.floor(Math.random() * 2 ** 31);
   if (!/^\d+$/.test(given)) throw new Error(`BACKROUTE_SEED is not a number: ${given}`);
   return Number(given);
 }

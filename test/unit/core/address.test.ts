@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { isIP } from 'node:net';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { covers, inNetwork, isLinkLocal, parseAddress } from '../../../src/core/address.js';
+import fc from '../../support/properties.js';
 
 function bytes(text: string): Uint8Array {
   const parsed = parseAddress(text);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { availabilityOf } from '../../../src/history/availability.js';
 import type { OutageRow, PathRow, WatchedRow } from '../../../src/history/rows.js';
+import fc from '../../support/properties.js';
 
 const fast = { uplink: 'fast', family: 4 } as const;
 const MONTH = { name: '2026-03', fromMs: 0, toMs: 1_000_000 };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { decodeSamples, encodeSamples, figuresOf, type Sample } from '../../../src/history/samples.js';
+import fc from '../../support/properties.js';
 
 const rtt = fc.option(
   fc.integer({ min: 0, max: 500_000 }).map((n) => n / 100),

@@ -4,7 +4,6 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import fc from 'fast-check';
 import type { RouteState, RuleState } from '../../../src/core/kernel.js';
 import type { Family } from '../../../src/core/model.js';
 import { KernelError } from '../../../src/kernel/error.js';
@@ -15,6 +14,8 @@ import { decodeRoute, encodeRoute, glanceRoute, nexthopObjectOf } from '../../..
 import { decodeRule, encodeRule } from '../../../src/kernel/netlink/rule.js';
 import { forEachMessage, HEADER_LENGTH, MalformedError } from '../../../src/kernel/netlink/wire.js';
 import { describeDatagrams } from '../../golden/netlink/describe.js';
+import fc from '../../support/properties.js';
+import { seedFromEnvironment } from '../../support/random.js';
 
 /** The golden files stay in the source tree; this file runs from dist/. */
 const GOLDEN = fileURLToPath(new URL('../../../../test/golden/netlink/', import.meta.url));
@@ -280,8 +281,8 @@ describe('broken bytes', () => {
   });
 
   test('with bits flipped', (t) => {
-    const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 0xffffffff));
-    t.diagnostic(`SEED=${seed}`);
+    const seed = seedFromEnvironment();
+    t.diagnostic(`BACKROUTE_SEED=${seed}`);
     const random = numbers(seed);
     const next = (below: number): number => (random.next().value as number) % below;
     for (let round = 0; round < 20_000; round++) {
@@ -292,7 +293,7 @@ describe('broken bytes', () => {
         const at = next(bytes.length);
         bytes[at] = (bytes[at] ?? 0) ^ (1 << next(8));
       }
-      understand(bytes, `SEED=${seed}, round ${round}, ${chosen.name}`);
+      understand(bytes, `BACKROUTE_SEED=${seed}, round ${round}, ${chosen.name}`);
     }
   });
 });

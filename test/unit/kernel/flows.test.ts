@@ -1,7 +1,6 @@
 /** The flow keeper's bytes and choices: conntrack entries, elements of the dead set, bare ACKs, sides, order of telling. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { Family } from '../../../src/core/model.js';
 import { KernelError } from '../../../src/kernel/error.js';
 import { bareAck } from '../../../src/kernel/flows/bare-ack.js';
@@ -12,6 +11,7 @@ import * as problems from '../../../src/kernel/flows/problems.js';
 import { DEFAULT_TIMEOUTS, idleSeconds, Lowest } from '../../../src/kernel/flows/recent.js';
 import { farewellOf, type Reach } from '../../../src/kernel/flows/side.js';
 import { MalformedError } from '../../../src/kernel/netlink/wire.js';
+import fc from '../../support/properties.js';
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/[\s|]+/g, ''), 'hex');
 const address = (text: string): Buffer => Buffer.from(text.split('.').map(Number));
@@ -91,7 +91,6 @@ test('whatever bytes come, the reader ends within them or calls them malformed',
     }
   };
   for (let length = 0; length <= whole.length; length++) scan(whole.subarray(0, length), 4);
-  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
   const changes = fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 });
   fc.assert(
     fc.property(changes, fc.constantFrom<Family>(4, 6), (list, family) => {
@@ -99,7 +98,7 @@ test('whatever bytes come, the reader ends within them or calls them malformed',
       for (const [at, value] of list) bytes[at] = value;
       scan(bytes, family);
     }),
-    { seed, numRuns: 2000 },
+    { numRuns: 2000 },
   );
 });
 
@@ -207,7 +206,6 @@ test('the time since the last packet, by state; null for those who need not be t
 });
 
 test('the lowest of very many, in order, whatever their order before', () => {
-  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
   fc.assert(
     fc.property(fc.array(fc.nat(50), { maxLength: 300 }), fc.integer({ min: 1, max: 40 }), (ranks, limit) => {
       const lowest = new Lowest<number>(limit);
@@ -215,7 +213,6 @@ test('the lowest of very many, in order, whatever their order before', () => {
       assert.deepEqual(lowest.take(), [...ranks].sort((a, b) => a - b).slice(0, limit));
       assert.equal(lowest.offered, ranks.length);
     }),
-    { seed },
   );
 });
 

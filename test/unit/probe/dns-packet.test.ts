@@ -3,8 +3,8 @@
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import { buildDnsQuery, isDnsName, parseDnsResponse } from '../../../src/probe/dns-packet.js';
+import fc from '../../support/properties.js';
 
 /** RFC 1035 section 4.1 by hand: id 0x1234, RD, one question `aB-1.Ch` A IN. */
 const QUERY = Buffer.from('12340100000100000000000004' + '61422d31' + '024368' + '00' + '00010001', 'hex');
@@ -54,15 +54,13 @@ describe('DNS bytes', () => {
     }
   });
 
-  test('any bytes behind a fitting question are read without an exception', (t) => {
-    const seed = Date.now();
-    t.diagnostic(`seed ${seed}`);
+  test('any bytes behind a fitting question are read without an exception', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 10, maxLength: 10 }), fc.uint8Array({ maxLength: 100 }), (header, rest) => {
         const message = Buffer.concat([QUERY.subarray(0, 2), header, QUERY.subarray(12), rest]);
         assert.ok(['foreign', 'malformed', 'response'].includes(parseDnsResponse(message, QUERY).kind));
       }),
-      { seed, numRuns: 2_000 },
+      { numRuns: 2_000 },
     );
   });
 

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { seeded } from '../../../bench/judge/synthetic.js';
 import { looksLikePing, PingReader } from '../../../src/simulate/read/ping.js';
 import { SourceError } from '../../../src/simulate/read/problem.js';
+import { seedFromEnvironment } from '../../support/random.js';
 
 const T0 = 1_700_000_000;
 const HEADER = 'PING 1.1.1.1 (1.1.1.1) 56(84) bytes of data.';
@@ -71,7 +72,7 @@ test('an answer that is late counts as lost; answers that overtake each other do
 });
 
 test('numbers wrap at 65536, also within an outage and after several rounds', () => {
-  const seed = Math.floor(Math.random() * 1e9);
+  const seed = seedFromEnvironment();
   const random = seeded(seed);
   const sequences: number[] = [];
   const expected: number[][] = [];

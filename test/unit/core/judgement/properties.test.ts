@@ -1,12 +1,12 @@
 /** What holds whatever happens: order, determinism, and what an adversary can do at worst. Seeds are printed on failure. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { clairvoyant, type Outage } from '../../../../bench/judge/model.js';
 import { seeded } from '../../../../bench/judge/synthetic.js';
 import { defaultJudgement, Judgement } from '../../../../src/core/judgement/judgement.js';
 import { TOLERATED_SHARE } from '../../../../src/core/judgement/trust.js';
 import { WorkFunction } from '../../../../src/core/judgement/work-function.js';
+import fc from '../../../support/properties.js';
 import { costsOf, patienceAfter, type Told, tell, withCost } from './play.js';
 
 const RUNS = 40;

@@ -1,13 +1,13 @@
 /** Drills: when they are due, when they wait, what ends them at once, and what is said of the backup afterwards. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import { DRILL_SHARE, type DrillConfig } from '../../../../src/core/config.js';
 import type { PathFigures, Verdict } from '../../../../src/core/detect/health.js';
 import type { HistoryRecord } from '../../../../src/core/messages.js';
 import type { Admin, Family } from '../../../../src/core/model.js';
 import { Drill } from '../../../../src/core/traffic/drill.js';
 import { type DrillScene, drillWeights } from '../../../../src/core/traffic/drill-scene.js';
+import fc from '../../../support/properties.js';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;

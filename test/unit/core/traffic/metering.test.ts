@@ -1,13 +1,13 @@
 /** What metered uplinks cost: months, caps, warnings, and a probe budget that lasts without making us blind. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import type { MeteredConfig, TargetConfig, UplinkConfig } from '../../../../src/core/config.js';
 import type { HistoryRecord, SavedUsage } from '../../../../src/core/messages.js';
 import { formatBytes } from '../../../../src/core/show/bytes.js';
 import { Metering } from '../../../../src/core/traffic/metering.js';
 import { probeBytes, probeBytesPerS } from '../../../../src/core/traffic/probe-bytes.js';
 import { LONGEST_INTERVAL_MS } from '../../../../src/core/traffic/probe-pace.js';
+import fc from '../../../support/properties.js';
 import { gateway, icmp, uplinkConfig } from '../../../support/topology.js';
 
 const MINUTE = 60_000;

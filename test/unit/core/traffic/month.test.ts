@@ -1,7 +1,6 @@
 /** Months and times of day by the local clock, against Date in zones that do every odd thing clocks do. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import fc from 'fast-check';
 import {
   civilFromDays,
   daysFromCivil,
@@ -10,6 +9,7 @@ import {
   nextOccurrence,
   type UtcOffset,
 } from '../../../../src/core/traffic/month.js';
+import fc from '../../../support/properties.js';
 
 const DAY_MS = 86_400_000;
 /** Midnights that do not exist (Beirut, Santiago, Asuncion), half hours (Lord Howe), a day left out (Apia), changes at 00:01 (St John's). */

@@ -1,10 +1,10 @@
 /** Routers that offer themselves beside us: told once, with what to do about it, and once when they are gone. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { RouterAdvert } from '../../../../src/core/hint.js';
 import type { HistoryRecord } from '../../../../src/core/messages.js';
 import { Rogues, type UplinkGround } from '../../../../src/core/traffic/rogues.js';
+import fc from '../../../support/properties.js';
 
 const WALL_MS = 1_700_000_000_000;
 const STRANGER: RouterAdvert = {
