@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Config, ConnectionsConfig } from '../../src/core/config.js';
 import { assertWays, story, told, withDefault } from '../support/story.js';
-import { config, separate, type Topology } from '../support/topology.js';
+import { config, gateway, icmp, separate, type Topology, uplinkConfig } from '../support/topology.js';
 import type { VirtualWorld } from '../support/virtual-world.js';
 
 const POLICY: ConnectionsConfig = {
@@ -215,6 +215,40 @@ story('lost while nobody was there: whoever comes back ends its connections', ()
     assert.match(ended?.text ?? '', /7 connections by fast were ended: it is lost/);
   },
 }));
+
+story('an uplink taken out of the file has its connections ended behind the routes, and nobody inherits its mark', () => {
+  const topology = remembering();
+  const [, backup] = topology.config.uplinks;
+  assert.ok(backup !== undefined);
+  const other = uplinkConfig('other', { gateways: [gateway('192.168.1.77')], targets: [icmp('198.51.100.77')] });
+  return {
+    topology,
+    configs: { exchanged: config([other, backup], { connections: POLICY }) },
+    timeline: `
+    0s    start
+    10s   open 0x1000000 7
+    20s   reload exchanged
+    40s   end`,
+    check(world: VirtualWorld) {
+      assertWays(world, ['fast', 'backup']);
+      const ends = marks(world).filter((mark) => mark.includes('0x1000000'));
+      assert.deepEqual(ends, ['all 0x1000000 reset'], 'once: nothing new can come up on it');
+      const route = when(
+        world,
+        (e) => e.type === 'op' && e.result.op.op === 'route-replace' && e.result.op.route.metric === 0 && e.atMs >= 20_000,
+      );
+      assert.ok(route < when(world, (e) => e.type === 'note' && e.text.startsWith('end IPv4')));
+      assert.match(
+        world
+          .records('flows')
+          .map((r) => r.text)
+          .join('\n'),
+        /7 connections by fast were ended: it is no longer in the file/,
+      );
+      assert.doesNotMatch(world.kernel.render(), /7100/, 'its table is gone, and given to nobody');
+    },
+  };
+});
 
 story('failback move ends them at once, stay never', () => ({
   topology: remembering({ failback: 'move' }),

@@ -15,7 +15,7 @@ import { lansOf } from '../plan/plan-input.js';
 import type { ProbeAsk } from '../probe.js';
 import { Path, type PathPort, type PathSight } from './path.js';
 import { judgementOptions, Silences } from './silences.js';
-import { assignSlots } from './slots.js';
+import { assignSlots, slotsGiven } from './slots.js';
 
 export interface PathSetPort {
   readonly agenda: Agenda;
@@ -42,6 +42,8 @@ export class PathSet {
   readonly #hints = new Map<string, UplinkHint>();
   readonly #lans = new Set<string>();
   #slots: ReadonlyMap<string, number> = new Map();
+  /** those of uplinks that have left the file too */
+  #slotsGiven: ReadonlyMap<string, number> = new Map();
   #config: Config;
   #nextProbeId = 1;
 
@@ -78,9 +80,10 @@ export class PathSet {
     this.#config = config;
     this.#slots = assignSlots(
       config.uplinks.map((u) => u.name),
-      this.#slots,
+      this.#slotsGiven,
       this.#restored?.slots ?? {},
     );
+    this.#slotsGiven = slotsGiven(this.#slotsGiven, this.#slots);
     const former = new Map(this.#paths);
     this.#paths.clear();
     for (const [place, uplink] of config.uplinks.entries()) {

@@ -2,16 +2,18 @@
 import { MAX_UPLINKS } from '../config.js';
 
 /**
+ * The mark of an uplink that left the file stays on its open connections: whoever is new takes a slot that nobody had, as long as
+ * there is one.
  * @param names uplinks in the file
- * @param current slots in use now
+ * @param given slots in use now, and those of uplinks that have left the file; no two the same
  * @param remembered slots of an earlier run; preferred where free, so that a restart finds its own tables
  */
 export function assignSlots(
   names: readonly string[],
-  current: ReadonlyMap<string, number>,
+  given: ReadonlyMap<string, number>,
   remembered: Readonly<Record<string, number>>,
 ): Map<string, number> {
-  const slots = new Map([...current].filter(([name]) => names.includes(name)));
+  const slots = new Map([...given].filter(([name]) => names.includes(name)));
   const taken = (): Set<number> => new Set(slots.values());
   for (const name of names) {
     const slot = remembered[name];
@@ -21,9 +23,21 @@ export function assignSlots(
   for (const name of names) {
     if (slots.has(name)) continue;
     const used = taken();
-    let slot = 0;
-    while (used.has(slot)) slot += 1;
-    slots.set(name, slot);
+    const had = new Set([...used, ...given.values(), ...Object.values(remembered)]);
+    const fresh = firstBut(had);
+    slots.set(name, fresh < MAX_UPLINKS ? fresh : firstBut(used));
   }
   return slots;
+}
+
+function firstBut(taken: ReadonlySet<number>): number {
+  let slot = 0;
+  while (taken.has(slot)) slot += 1;
+  return slot;
+}
+
+/** What was given before and is given now; whose slot has passed on has none any more. */
+export function slotsGiven(former: ReadonlyMap<string, number>, now: ReadonlyMap<string, number>): Map<string, number> {
+  const inUse = new Set(now.values());
+  return new Map([...[...former].filter(([, slot]) => !inUse.has(slot)), ...now]);
 }

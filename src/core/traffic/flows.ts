@@ -58,6 +58,8 @@ interface Drain {
 }
 
 interface Known {
+  path: Path;
+  remembered: boolean;
   works: boolean;
   inUse: boolean;
   /** lost, and its connections wait for somewhere to go */
@@ -70,7 +72,7 @@ interface Known {
   drain: Drain | null;
 }
 
-type Asked = { readonly path: Path; readonly why: 'lost' | 'straggler' | 'deadline' | 'moved' | 'udp' };
+type Asked = { readonly path: Path; readonly why: 'lost' | 'removed' | 'straggler' | 'deadline' | 'moved' | 'udp' };
 
 export class Flows {
   readonly #port: FlowsPort;
@@ -78,6 +80,8 @@ export class Flows {
   readonly #known = new Map<PathKey, Known>();
   readonly #asked = new Map<number, Asked>();
   readonly #counted = new Map<number, Path>();
+  /** no longer in the file; nothing leads their connections any more */
+  #removed: readonly Path[] = [];
   /** of an earlier run: monotonic deadlines */
   readonly #restored: Map<PathKey, number | null>;
   #nextId = 1;
@@ -94,8 +98,11 @@ export class Flows {
     for (const key of [...this.#known.keys(), ...this.#restored.keys()]) {
       if (keys.includes(key) && config.policy !== null) continue;
       this.#stopDrain(key);
+      const known = this.#known.get(key);
       this.#known.delete(key);
+      if (known?.remembered === true && !keys.includes(key)) this.#removed = [...this.#removed, known.path];
     }
+    this.#removed = this.#removed.filter((path) => config.policy?.failover === 'end' && !keys.includes(path.key));
   }
 
   /** Deadlines of the drains that run, in the engine's clock. */
@@ -124,12 +131,22 @@ export class Flows {
     const policy = this.#config.policy;
     if (policy === null) return;
     for (const sight of sights) this.#look(sight, policy, nowMs);
+    this.#endRemoved(sights);
+  }
+
+  /** As with a lost one: not before there is somewhere to go. */
+  #endRemoved(sights: readonly FlowSight[]): void {
+    const ready = this.#removed.filter(({ family }) => sights.some((s) => s.path.family === family && s.inUse && s.works));
+    this.#removed = this.#removed.filter((path) => !ready.includes(path));
+    for (const path of ready) this.#end(path, 'removed', null, true);
   }
 
   #look(sight: FlowSight, policy: ConnectionsConfig, nowMs: number): void {
     const { path, works, inUse, elsewhere } = sight;
     // At first sight: an earlier run may have left connections by it. If it is lost, it was lost while nobody was there.
-    const known = this.#known.get(path.key) ?? {
+    const known: Known = this.#known.get(path.key) ?? {
+      path,
+      remembered: false,
       works: true,
       inUse,
       dying: false,
@@ -140,6 +157,8 @@ export class Flows {
     };
     this.#known.set(path.key, known);
     const [worked, wasInUse] = [known.works, known.inUse];
+    known.path = path;
+    known.remembered = sight.remembered;
     known.works = works;
     known.inUse = inUse;
     known.elsewhere = elsewhere;
@@ -197,6 +216,7 @@ export class Flows {
     if (outcome.entries === 0) return;
     const what: Record<Asked['why'], string> = {
       lost: `connections by ${path.uplink.name} were ended: it is lost`,
+      removed: `connections by ${path.uplink.name} were ended: it is no longer in the file`,
       straggler: `late connections by ${path.uplink.name} were ended`,
       deadline: `connections still on ${path.uplink.name} were ended: their time to finish is over`,
       moved: `connections by ${path.uplink.name} were ended: they go by the new uplink when they are set up again`,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { adminOf, type Orders, obey, ordersFor } from '../../../../src/core/choose/orders.js';
 import { MAX_UPLINKS } from '../../../../src/core/config.js';
-import { assignSlots } from '../../../../src/core/paths/slots.js';
+import { assignSlots, slotsGiven } from '../../../../src/core/paths/slots.js';
 
 const none: Orders = { forced: null, disabled: [] };
 const admins = (orders: Orders): string[] => ['a', 'b', 'c'].map((name) => adminOf(orders, name));
@@ -43,8 +43,23 @@ test('the first free slots, in the order of the file', () => {
 });
 
 test('who has a slot keeps it, whatever becomes of the others', () => {
-  assert.deepEqual(slots(['new', 'backup'], { fast: 0, backup: 1 }), { backup: 1, new: 0 });
   assert.deepEqual(slots(['backup', 'fast'], { fast: 0, backup: 1 }), { fast: 0, backup: 1 });
+});
+
+test('who is new takes a slot that nobody had: the mark may still be on open connections', () => {
+  assert.deepEqual(slots(['new', 'backup'], { fast: 0, backup: 1 }), { backup: 1, new: 2 });
+  assert.deepEqual(slots(['new', 'backup'], {}, { fast: 0, backup: 1 }), { backup: 1, new: 2 });
+  const all = Object.fromEntries(Array.from({ length: MAX_UPLINKS }, (_, i) => [`u${i}`, i]));
+  const [, ...others] = Object.keys(all);
+  assert.equal(slots([...others, 'new'], all).new, 0, 'when all have been given, that of one who left');
+});
+
+test('who comes back finds the own slot, unless it has passed on', () => {
+  const both = new Map(Object.entries({ fast: 0, backup: 1 }));
+  const without = slotsGiven(both, assignSlots(['backup', 'new'], both, {}));
+  assert.deepEqual(Object.fromEntries(assignSlots(['fast', 'backup', 'new'], without, {})), { fast: 0, backup: 1, new: 2 });
+  const passedOn = slotsGiven(both, new Map([['heir', 0]]));
+  assert.deepEqual(Object.fromEntries(passedOn), { backup: 1, heir: 0 });
 });
 
 test('a restart takes the slots of before, also when the file has another order', () => {

@@ -142,6 +142,31 @@ test("an uplink that left the file takes its stragglers with it: its mark may be
   assert.deepEqual(bench.marks, [1]);
 });
 
+test('taken out of the file: its connections are ended when there is somewhere to go, once, and told', () => {
+  const bench = new FlowsBench().see(['fast', USED], ['backup', {}]);
+  bench.flows.configure(bench.config({}), ['backup/4']);
+  bench.see(['backup', { works: false, elsewhere: false }]);
+  assert.deepEqual(bench.marks, []);
+  bench.see(['backup', USED]).see(['backup', USED]).runUntil(10_000);
+  assert.deepEqual(bench.marks, [1]);
+  assert.deepEqual([bench.ended[0]?.reset, bench.ended[0]?.selector.spare], [true, undefined]);
+  bench.flows.finished({ id: bench.ended[0]?.id ?? -1, entries: 2, resets: 2, sockets: 0, tookMs: 1, problems: [] });
+  assert.equal(bench.records[0]?.text, '2 connections by fast were ended: it is no longer in the file');
+});
+
+test('taken out of the file: nobody is ended who was not remembered, or shall be kept, or is in the file again', () => {
+  const removed = (policy: Partial<ConnectionsConfig> | null, stand: Stand): FlowsBench => {
+    const bench = new FlowsBench(policy).see(['fast', { ...USED, ...stand }], ['backup', {}]);
+    bench.flows.configure(bench.config(policy), ['backup/4']);
+    return bench;
+  };
+  for (const bench of [removed({ failover: 'keep' }, {}), removed(null, {}), removed({}, { remembered: false })])
+    assert.deepEqual(bench.see(['backup', USED]).marks, []);
+  const again = removed({}, {});
+  again.flows.configure(again.config({}), ['fast/4', 'backup/4']);
+  assert.deepEqual(again.see(['fast', {}], ['backup', USED]).marks, []);
+});
+
 test('failover keep, and no policy at all, end nothing', () => {
   for (const policy of [{ failover: 'keep' } as const, null]) {
     const bench = new FlowsBench(policy).see(['fast', USED]);
