@@ -119,6 +119,7 @@ export class Engine {
       paths: () => this.#paths.all(),
       adminOf: (uplink) => this.#adminOf(uplink),
       delegatedPrefix: (device) => this.#paths.delegatedPrefix(device),
+      marksFlows: () => this.#keeper.nftHolds,
       save: () => {
         this.#save = true;
       },

@@ -72,6 +72,11 @@ export class Keeper {
     return [...this.#refused.values()];
   }
 
+  /** Whether our nftables table stands, or may stand soon: without it nobody marks connections. */
+  get nftHolds(): boolean {
+    return this.#nftRefused === null || (this.#ledger.known?.nft?.fingerprint ?? 'absent') !== 'absent';
+  }
+
   /** Routes, rules or sysctls are handed out and nobody knows yet what became of them. */
   get applying(): boolean {
     return this.#ledger.pending.some((op) => op.op !== 'nft-table');
@@ -138,6 +143,7 @@ export class Keeper {
     for (const result of results) {
       const key = opKey(result.op);
       if (result.ok || isAlreadyTrue(result)) {
+        if (result.op.op === 'nft-table') this.#nftRefused = null;
         if (this.#refused.delete(key)) {
           this.#tell('info', `the kernel accepts again: ${opText(result.op)}`, { operation: result.op.op });
         }

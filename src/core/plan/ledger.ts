@@ -25,6 +25,11 @@ export class Ledger {
     return this.#expected;
   }
 
+  /** How it looks without what is still handed out. */
+  get known(): KernelState | null {
+    return this.#known;
+  }
+
   get pending(): readonly KernelOp[] {
     return this.#pending;
   }

@@ -45,6 +45,8 @@ export interface TrafficPort {
   /** by order, or because its cap is reached */
   adminOf(uplink: string): Admin;
   delegatedPrefix(device: string | null): string | null;
+  /** whether connections get marks: nftables is there and takes our table */
+  marksFlows(): boolean;
   /** something that outlives the process has changed */
   save(): void;
   /** the choice is to be made anew */
@@ -197,6 +199,7 @@ export class Traffic {
 
   /** Choices are made and the routes that follow from them handed out: the kernel's adapters work in this order. */
   routed(planned: readonly PlanPath[], nowMs: number): void {
+    const marked = this.#port.marksFlows();
     const sights = this.#port.families().flatMap((family) => {
       const paths = this.#port.paths().filter((p) => p.family === family.family);
       const works = (path: Path): boolean => pathWorks(path, (uplink) => this.#port.adminOf(uplink));
@@ -205,7 +208,7 @@ export class Traffic {
         const place = planned.find((p) => p.family === path.family && p.slot === path.slot);
         return {
           path,
-          remembered: place !== undefined && isWhole(place, planned, this.#config.masquerade),
+          remembered: marked && place !== undefined && isWhole(place, planned, this.#config.masquerade),
           works: works(path),
           inUse:
             path === chosen ||

@@ -323,6 +323,7 @@ test('without nftables it is told once and tried ever more rarely, and routes do
   for (bench.now = 0; bench.now < 600_000; bench.now += 500) bench.look(input);
   assert.ok(tries() >= 10 && tries() <= 20, `${tries()} tries in ten minutes`);
   assert.equal(bench.told('kernel').length, 1);
+  assert.equal(bench.keeper.nftHolds, false);
   assert.deepEqual(ways(kernel), OURS);
   remove(kernel, 1);
   bench.look(input);
@@ -335,6 +336,7 @@ test('without nftables it is told once and tried ever more rarely, and routes do
   bench.now += 60_000;
   bench.look(input);
   assert.match(bench.told('kernel').at(-1) ?? '', /accepts again/);
+  assert.equal(bench.keeper.nftHolds, true);
   assert.equal(bench.look(input), 0);
 });
 

@@ -183,3 +183,22 @@ test('after a restart nobody is ended before there is a verdict on the uplink th
   run(world, 60_000);
   assert.deepEqual([...new Set(marks(world))], [1]);
 });
+
+test('without nftables nobody is promised that connections finish where they are', () => {
+  const promised = (nftables: boolean): string[] => {
+    const topology = separate(['a', 'b']);
+    const made = { ...topology, config: config(topology.config.uplinks, { connections: POLICY }) };
+    const world = new VirtualWorld(made, makeEngine, 7);
+    if (!nftables) world.kernel.sabotage = (op) => (op.op === 'nft-table' ? 'ENOENT' : null);
+    world.startProcess();
+    run(world, 30_000);
+    world.farSide('a').upstreamAlive = false;
+    run(world, 20_000);
+    world.farSide('a').upstreamAlive = true;
+    run(world, 300_000);
+    assert.equal(view(world).families[0]?.active, 'a');
+    return world.records('flows').map(({ text }) => text);
+  };
+  assert.ok(promised(true).includes('open connections finish on b, for 1 min at most'));
+  assert.deepEqual(promised(false), []);
+});
