@@ -31,6 +31,8 @@ export interface RunOptions extends Places {
   readonly dryRun: boolean;
 }
 
+/** Reading leases takes some ms; whatever hinders it must not keep routing waiting. */
+const LEASES_MS = 200;
 /** No path may be there to probe, and an interface may come late: READY does not wait longer for a first probe. */
 const FIRST_PROBE_MS = 300;
 /** An uplink that does not answer keeps the log and the control socket waiting no longer than this. */
@@ -115,7 +117,9 @@ class Daemon {
   async #live(assembly: Assembly, socketPath: string, ended: Promise<ExitCode>): Promise<ExitCode> {
     const { loop, log } = assembly;
     const { dryRun } = this.#options;
+    await within(LEASES_MS, assembly.watchers.prepare(assembly.engine.config));
     loop.start();
+    assembly.watchers.handOver();
     const early = await Promise.race([this.#adopted(assembly), ended]);
     const socket = typeof early === 'number' || dryRun ? null : await this.#serve(assembly, socketPath);
     const watchdog = this.#feedWatchdog(assembly);

@@ -67,9 +67,10 @@ async function judgeOnce(config: Config, { stateDir, runDir }: Places, warnings:
   const { loop, engine, log } = assembly;
   try {
     for (const warning of warnings) log.write('warning', warning);
-    loop.start();
     // Leases may name a gateway that no route shows; who else advertises himself is the daemon's business.
-    await assembly.watchers.configure({ ...config, routerAdvertisements: 'ignore' });
+    await assembly.watchers.prepare(config);
+    loop.start();
+    assembly.watchers.handOver();
     const untilMs = performance.now() + VERDICT_MS;
     while (!engine.settled() && fatal === null && performance.now() < untilMs) {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));

@@ -1,8 +1,9 @@
 /**
- * Joins what others know (lease files, hooks, router advertisements) to the loop: started after the first verdicts, and only
- * what the configuration needs. Decides nothing; a watcher that fails is told and missed, routing goes on.
+ * Joins what others know (lease files, hooks, router advertisements) to the loop, and starts only what the configuration needs: leases
+ * before the kernel is looked at for the first time, the rest after the first verdicts. Decides nothing; a watcher that fails is told and missed, routing goes on.
  */
 import type { Config } from '../core/config.js';
+import type { UplinkHint } from '../core/hint.js';
 import type { KernelState } from '../core/kernel.js';
 import type { Event } from '../core/messages.js';
 import { splitZone } from '../core/net.js';
@@ -23,19 +24,34 @@ export class Watchers {
   #adverts: RouterAdvertWatcher | null = null;
   #links = '';
   #closed = false;
+  /** what leases say before anybody listens; null = it is told at once */
+  #early: UplinkHint[] | null = [];
 
   constructor(parts: WatchersParts) {
     this.#parts = parts;
   }
 
+  /**
+   * Reads the leases: known only after the first look at the kernel they would be news, and until then a route that they have
+   * overtaken would be believed. Never rejects.
+   */
+  async prepare(config: Config): Promise<void> {
+    await this.#trying(() => this.#leasesFor(config));
+  }
+
+  /** The loop runs: what has been read is told, and from now on at once. */
+  handOver(): void {
+    const early = this.#early ?? [];
+    this.#early = null;
+    for (const hint of early) this.#tell(hint);
+  }
+
   /** Starts what this configuration needs and does not run yet, and ends what it needs no more. Never rejects. */
   async configure(config: Config): Promise<void> {
-    try {
+    await this.#trying(async () => {
       await this.#leasesFor(config);
       await this.#advertsFor(config);
-    } catch (error) {
-      this.#parts.onProblem(`leases and router advertisements are not watched: ${(error as Error).message}`);
-    }
+    });
   }
 
   /** The kernel was read: interfaces may have other names, or be new. */
@@ -50,6 +66,19 @@ export class Watchers {
     this.#closed = true;
     this.#leases?.close();
     this.#adverts?.close();
+  }
+
+  async #trying(start: () => Promise<void>): Promise<void> {
+    try {
+      await start();
+    } catch (error) {
+      this.#parts.onProblem(`leases and router advertisements are not watched: ${(error as Error).message}`);
+    }
+  }
+
+  #tell(hint: UplinkHint): void {
+    if (this.#early === null) this.#parts.post({ type: 'uplink-hint', hint });
+    else this.#early.push(hint);
   }
 
   async #leasesFor(config: Config): Promise<void> {
@@ -67,7 +96,7 @@ export class Watchers {
       interfaceName: (ifindex) => this.#nameOf(ifindex),
       onProblem: this.#parts.onProblem,
     });
-    await this.#leases.start((hint) => this.#parts.post({ type: 'uplink-hint', hint }));
+    await this.#leases.start((hint) => this.#tell(hint));
   }
 
   async #advertsFor(config: Config): Promise<void> {

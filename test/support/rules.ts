@@ -59,6 +59,8 @@ export class RuleWatch {
   readonly #down = new Set<string>();
   #lookedMs = Number.NEGATIVE_INFINITY;
   #config: Config | null = null;
+  /** everyone who has had a slot, by mark: those who left the file too */
+  readonly #markOf = new Map<number, string>();
   #configuredMs = Number.NEGATIVE_INFINITY;
 
   constructor(world: VirtualWorld) {
@@ -185,6 +187,8 @@ export class RuleWatch {
     if (kernel.sabotage !== null) this.#refusedMs = nowMs;
     if (this.#config !== this.#world.config) this.#configuredMs = nowMs;
     this.#config = this.#world.config;
+    for (const [name, slot] of Object.entries(this.#world.saved?.slots ?? {}))
+      this.#markOf.set(flowMark(this.#world.config.kernel, slot), name);
     for (const far of this.#world.farSides) {
       const link = kernel.findLink(far.device);
       const calm =
@@ -219,7 +223,7 @@ export class RuleWatch {
     });
   }
 
-  /** Connections are only ended where their uplink fails or was left, and where there is somewhere to go. */
+  /** Connections are only ended where their uplink fails, was left, or left the file, and where there is somewhere to go. */
   #checkEnds(): void {
     const { endedFlows, config, engine, nowMs } = this.#world;
     for (; this.#endsSeen < endedFlows.length; this.#endsSeen += 1) {
@@ -228,14 +232,15 @@ export class RuleWatch {
       const { family, mark } = ask.selector;
       const view = engine.view(nowMs);
       const uplink = view.uplinks.find((one) => flowMark(config.kernel, one.slot) === mark);
-      if (uplink === undefined) throw new Breach('connections', `ended with mark ${mark}, which is nobody's`);
+      const name = uplink?.name ?? this.#markOf.get(mark);
+      if (name === undefined) throw new Breach('connections', `ended with mark ${mark}, which is nobody's`);
       const choice = view.families.find((one) => one.family === family);
-      const used = choice?.active === uplink.name || choice?.sharing.some((share) => share.uplink === uplink.name) === true;
-      if (used && this.#works(view, uplink.name, family))
-        throw new Breach('connections', `those of ${uplink.name}/${family} were ended although it works and is in use`);
+      const used = choice?.active === name || choice?.sharing.some((share) => share.uplink === name) === true;
+      if (used && this.#works(view, name, family))
+        throw new Breach('connections', `those of ${name}/${family} were ended although it works and is in use`);
       const target = choice?.active ?? null;
-      if (target === null || target === uplink.name || !this.#works(view, target, family))
-        throw new Breach('connections', `those of ${uplink.name}/${family} were ended with nowhere to go (${target})`);
+      if (target === null || target === name || !this.#works(view, target, family))
+        throw new Breach('connections', `those of ${name}/${family} were ended with nowhere to go (${target})`);
     }
   }
 

@@ -181,15 +181,12 @@ const VERBS: Readonly<Record<string, Verb>> = {
     world.openFlows.set(Number(mark), Number(count));
   },
   hint: (world, [device, gateway, source]) =>
-    world.order({
-      type: 'uplink-hint',
-      hint: {
-        interface: device,
-        family: gateway.includes(':') ? 6 : 4,
-        source: source === '' ? 'lease' : source,
-        gateway: gateway === 'none' ? null : gateway,
-        prefix: null,
-      },
+    world.lease({
+      interface: device,
+      family: gateway.includes(':') ? 6 : 4,
+      source: source === '' ? 'lease' : source,
+      gateway: gateway === 'none' ? null : gateway,
+      prefix: null,
     }),
   force: (world, [uplink]) => world.order({ type: 'command', command: { verb: 'force', uplink } }),
   disable: (world, [uplink]) => world.order({ type: 'command', command: { verb: 'disable', uplink } }),

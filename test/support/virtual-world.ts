@@ -5,6 +5,7 @@
 import type { FollowAsk, Notice } from '../../src/core/action.js';
 import type { Config } from '../../src/core/config.js';
 import type { FlowAsk } from '../../src/core/flow.js';
+import type { UplinkHint } from '../../src/core/hint.js';
 import type { KernelOp, KernelState, OpResult, RouteState, SnapshotRequest } from '../../src/core/kernel.js';
 import type { Effect, Event, HistoryRecord, SavedState, StatusView, Surroundings } from '../../src/core/messages.js';
 import type { Family } from '../../src/core/model.js';
@@ -70,6 +71,8 @@ export class VirtualWorld {
   /** how many connections are open, by mark; none said = none */
   readonly openFlows = new Map<number, number>();
   readonly names = new Map<string, readonly string[]>();
+  /** what lease files and hooks say, as long as nobody says otherwise: on disk, over the end of the process */
+  readonly #leases = new Map<string, UplinkHint>();
   readonly meters: ReadonlyMap<Family, OutageMeter>;
   readonly prober: VirtualProber;
   saved: SavedState | null = null;
@@ -158,6 +161,14 @@ export class VirtualWorld {
     this.#timerDueMs = null;
     this.engine = this.#make(this.config, this.#surroundings(), this.saved);
     this.#carryOut(this.engine.start(this.nowMs));
+    // Lease files are still there, and read before the kernel is.
+    for (const hint of this.#leases.values()) this.#handle({ type: 'uplink-hint', hint });
+  }
+
+  /** A lease file says so, from now on. */
+  lease(hint: UplinkHint): void {
+    this.#leases.set(`${hint.interface} ${hint.family} ${hint.source}`, hint);
+    this.order({ type: 'uplink-hint', hint });
   }
 
   /** kill -9: nothing of it remains but the kernel and what was saved. */

@@ -1,5 +1,6 @@
 /** `gateway: auto` under a real dhclient: bound, renewed, another router, expired, back. Needs root. */
 import assert from 'node:assert/strict';
+import { run } from '../../../src/lab/run.js';
 import { until } from '../../../src/lab/until.js';
 import { Dhclient } from '../../support/dhcp.js';
 import { eventually, flowing, lasting } from '../proof/gateway.js';
@@ -54,6 +55,32 @@ autoProof(
     assert.ok(longestGapMs < 100, `a gap of ${longestGapMs} ms`);
     assert.deepEqual(await toldGateways(gateway, sinceWallMs), [`${OTHER_ROUTER} (dhclient's hook)`]);
     assert.deepEqual(await gateway.switches(sinceWallMs), []);
+    await client.end();
+  },
+);
+
+autoProof(
+  'killed after that, while a route of former days still names the old router: it comes back to the new one at once',
+  'dhclient',
+  async ({ gateway, hintsDir, server }) => {
+    const { lab } = gateway;
+    const client = await Dhclient.start(lab, 'gateway', { interface: 'wan1', hintsDir });
+    await goesTo(gateway, ROUTER);
+    await run(['ip', '-n', lab.ns('gateway'), 'route', 'add', 'default', 'via', ROUTER, 'dev', 'wan1', 'metric', '500']);
+    await server.announce(OTHER_ROUTER);
+    await goesTo(gateway, OTHER_ROUTER);
+    await gateway.judged();
+    const meter = await lab.meter();
+    await flowing(meter);
+    const sinceWallMs = Date.now();
+    await gateway.end('SIGKILL');
+    await gateway.start();
+    await gateway.judged();
+    await lasting(meter, 1_000);
+    await goesTo(gateway, OTHER_ROUTER);
+    const { longestGapMs } = await meter.stop();
+    assert.deepEqual(await toldGateways(gateway, sinceWallMs), [], 'nothing is news');
+    assert.ok(longestGapMs < 100, `a gap of ${longestGapMs} ms`);
     await client.end();
   },
 );
