@@ -174,6 +174,11 @@ export interface FlowRules {
   readonly ways: readonly (WayOut & { readonly mark: number })[];
   /** replies leave by the uplink their connection came in by */
   readonly inbound: boolean;
+  /**
+   * TCP whose addresses were translated for one way and that would leave by another is reset: it could only hang there, and the
+   * kernel would forget it before those of a lost uplink are ended
+   */
+  readonly resetAstray: boolean;
   /** mark within the mask of packets of our own making that conntrack shall not see (the bare ACK of a reset) */
   readonly untrackedMark: number;
 }

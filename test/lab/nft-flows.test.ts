@@ -168,6 +168,61 @@ describe('flows of a gateway with two interfaces', { skip: missingRequirement()?
     }
   }
 
+  for (const family of FAMILIES) {
+    test(`IPv${family}: a translated connection that would leave by another uplink is reset, and not forgotten`, async () => {
+      const rules = [2, 3].map((n) => `-${family} rule del priority ${NUMBERS.ruleBase + 128 + n}`);
+      const [first, second] = (await bench.ip(`-${family} rule show`))
+        .split('\n')
+        .filter((line) => /^83[01]:/.test(line))
+        .map((line) => line.replace(/^(\d+):\s+from all (.*?)(?: \[.*\])?\s*$/, `-${family} rule add priority $1 $2`));
+      assert.ok(first !== undefined && second !== undefined);
+      try {
+        await bench.write({ flows: bench.flows() });
+        await bench.prefer('backup');
+        const at = await served();
+        const [open, other] = [await client.open(SERVER[family], at), await client.open(SERVER[family], at)];
+        for (const talk of [open, other]) assert.equal(await talk.say('one'), `${SEEN.backup[family]} one`);
+        const astray = await bench.watch('out', `oifname wan1 tcp dport ${at}`);
+        // As when the uplink is lost, and its connections are not ended yet.
+        await bench.prefer('fast');
+        for (const rule of rules) await bench.ip(rule);
+        assert.equal(await open.say('two'), 'ECONNRESET');
+        assert.equal(await astray(), 0);
+        const entries = ['conntrack', '-L', '-f', `ipv${family}`, '-p', 'tcp', '--dport', String(at)];
+        const { stdout } = await bench.lab.exec('gateway', entries);
+        assert.equal(stdout.trim().split('\n').length, 2, 'the kernel remembers both');
+        const fresh = await client.open(SERVER[family], at);
+        assert.equal(await fresh.say('new'), `${SEEN.fast[family]} new`);
+        // Where connections are kept nobody interferes: the kernel forgets it, and a later packet is a stranger's.
+        await bench.write({ flows: bench.flows({ resetAstray: false }) });
+        await other.say('two');
+        assert.ok((await astray()) > 0);
+      } finally {
+        for (const rule of [first, second]) await bench.ip(rule);
+      }
+    });
+
+    test(`IPv${family}: what nobody translates may take another way`, async () => {
+      await bench.write({ flows: bench.flows() });
+      await bench.prefer('backup');
+      const at = await served();
+      await bench.nft(`insert rule inet backroute_lab postrouting tcp dport ${at} accept`);
+      const { router } = bench.lab.uplink('backup');
+      await bench.lab.exec(router, ['ip', `-${family}`, 'route', 'add', CLIENT[family], 'via', WAN2[family], 'dev', 'lan0']);
+      const open = await client.open(SERVER[family], at);
+      assert.equal(await open.say('one'), `${SEEN.backup[family]} one`);
+      const astray = await bench.watch('out', `oifname wan1 tcp dport ${at}`);
+      const rule = `-${family} rule add priority 690 fwmark 0x2000000/${NUMBERS.markMask} lookup ${NUMBERS.tableBase}`;
+      await bench.ip(rule);
+      try {
+        await open.say('two');
+        assert.ok((await astray()) > 0);
+      } finally {
+        await bench.ip(rule.replace('rule add', 'rule del'));
+      }
+    });
+  }
+
   test('our own packets of the mark without an uplink are not tracked', async () => {
     await bench.write({ flows: bench.flows() });
     const { untrackedMark } = bench.flows();

@@ -30,7 +30,7 @@ function rules(uplinks: number, shared: boolean): NftRules {
   const six = ways.filter((way) => way.family === 6);
   return {
     dropNdRedirectsOn: shared ? ['lan0'] : [],
-    flows: { mask: MASK, ways, inbound: true, untrackedMark: 0x40000000 },
+    flows: { mask: MASK, ways, inbound: true, resetAstray: true, untrackedMark: 0x40000000 },
     masquerade: ways,
     prefixes: six.map((way, k) => ({ way, inside: 'fd00:1::/64', outside: `2001:db8:${k + 1}::/64` })),
   };

@@ -248,7 +248,7 @@ table inet backroute {
   chain dstnat { type nat hook prerouting priority -100; iifname wan1 tcp dport 8080 dnat ip to 192.168.77.10:80; }
   ${masquerade ? 'chain srcnat { type nat hook postrouting priority 100; meta nfproto ipv4 oifname { wan1, wan2 } masquerade; }' : ''}
 }`);
-  const chains = flowChains({ mask: MASK, untrackedMark: UNTRACKED, ways: [], inbound: true }).filter(
+  const chains = flowChains({ mask: MASK, untrackedMark: UNTRACKED, ways: [], inbound: true, resetAstray: true }).filter(
     ({ name }) => name === 'dead',
   );
   const commands = chains.flatMap(({ name, hook, rules }) => [

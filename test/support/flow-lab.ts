@@ -83,7 +83,7 @@ export class FlowLab {
     const ways = this.lab.uplinks.flatMap(({ name }, slot) =>
       FAMILIES.map((family) => ({ ...this.way(name, family), mark: flowMark(NUMBERS, slot) })),
     );
-    return { mask: NUMBERS.markMask, ways, inbound: true, untrackedMark: untrackedMark(NUMBERS), ...change };
+    return { mask: NUMBERS.markMask, ways, inbound: true, resetAstray: true, untrackedMark: untrackedMark(NUMBERS), ...change };
   }
 
   /** Makes our table what these say; nothing else is in it. */

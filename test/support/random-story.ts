@@ -159,10 +159,12 @@ function isAuto({ config }: Topology): boolean {
   return config.uplinks.some((u) => u.gateways.some((g) => g.host.kind === 'auto'));
 }
 
-/** Every lease, as it is. */
+/** Every lease, bound anew as it is: the same word once more would be no news. */
 function leases(topology: Topology): string[] {
   if (!isAuto(topology)) return [];
-  return topology.farSides.flatMap((far) => [...far.gateways.values()].map((via) => `hint ${far.device} ${via} lease`));
+  return topology.farSides.flatMap((far) =>
+    [...far.gateways.values()].flatMap((via) => [`hint ${far.device} none lease`, `hint ${far.device} ${via} lease`]),
+  );
 }
 
 /** Links come and go in these lives: what happens to one that is away just now happens to nobody. */

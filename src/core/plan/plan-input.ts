@@ -69,7 +69,10 @@ export function nftWish(config: Config, paths: readonly Path[], delegated: (devi
   });
   return {
     dropRedirects: config.sysctls === 'set',
-    connections: config.connections === null ? null : { inbound: config.connections.inbound === 'same' },
+    connections:
+      config.connections === null
+        ? null
+        : { inbound: config.connections.inbound === 'same', ends: config.connections.failover === 'end' },
     masquerade: config.masquerade,
     lanPrefix: config.lanPrefix,
     prefixes: new Map(prefixes),

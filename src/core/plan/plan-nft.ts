@@ -10,7 +10,7 @@ export interface NftWish {
   /** redirects of ours are dropped where two uplinks share an interface */
   readonly dropRedirects: boolean;
   /** null = no connection is remembered */
-  readonly connections: { readonly inbound: boolean } | null;
+  readonly connections: { readonly inbound: boolean; readonly ends: boolean } | null;
   readonly masquerade: boolean;
   /** the LAN's own prefix; null = nothing is translated */
   readonly lanPrefix: string | null;
@@ -40,6 +40,7 @@ export function nftRules(paths: readonly PlanPath[], wish: NftWish, numbers: Ker
       : {
           mask: numbers.markMask,
           inbound: wish.connections.inbound,
+          resetAstray: wish.connections.ends,
           untrackedMark: untrackedMark(numbers),
           ways: inOrder
             .filter((p) => isWhole(p, paths, wish.masquerade))
@@ -67,7 +68,7 @@ export function fingerprintOf(rules: NftRules | null): string {
 }
 
 /** Raised whenever the adapter makes another table of the same rules: that of an older Backroute is then written anew. */
-const FORMAT = 2;
+const FORMAT = 3;
 
 /** FNV-1a over UTF-16 code units, twice 32 bits (draft-eastlake-fnv): equal texts have equal digests, and no more is needed. */
 function digest(text: string): string {

@@ -58,6 +58,31 @@ export const RESET_OF_THE_DEAD: readonly Rule[] = FAMILIES.flatMap((family): Rul
   ];
 });
 
+const TRANSLATED: Expression = { match: { op: 'in', left: { ct: { key: 'status' } }, right: 'snat' } };
+
+/**
+ * A connection whose addresses were translated for one way goes nowhere by another, and masquerade would drop the packet and forget
+ * the connection (nf_nat_oif_changed): a client that only receives would then be beyond reach when those of a lost uplink are
+ * ended. So whoever sends is told at once, here and where this machine itself sends.
+ */
+export function resetOfTheAstray({ mask, ways, resetAstray }: FlowRules): Rule[] {
+  if (!resetAstray || new Set(ways.map((way) => way.mark)).size < 2) return [];
+  const names = ways.map((way) => way.interface);
+  return [[interfaces('oifname', names), ORIGINAL_DIRECTION, bits(CONNECTION_MARK, mask, 0, '!='), TRANSLATED, jump('astray')]];
+}
+
+function astray({ mask, ways }: FlowRules): Rule[] {
+  const reset = { reject: { type: 'tcp reset' } };
+  // A first packet is no news of an end: forgotten and sent once more it goes by the new way.
+  return joined(ways).map((way) => [
+    ...leavesBy(way),
+    bits(CONNECTION_MARK, mask, way.mark, '!='),
+    NOT_THE_FIRST,
+    NO_RESET,
+    reset,
+  ]);
+}
+
 export function flowChains(flows: FlowRules): Chain[] {
   const chains: Chain[] = [
     {
@@ -69,6 +94,12 @@ export function flowChains(flows: FlowRules): Chain[] {
     // tables' filters, too: what is left of an ended connection looks invalid to them, and they may drop it.
     { name: 'dead', hook: { type: 'filter', hook: 'prerouting', prio: AFTER_DNAT }, rules: RESET_OF_THE_DEAD },
   ];
+  const moved = resetOfTheAstray(flows);
+  // In its chain before whoever jumps there.
+  if (moved.length > 0) {
+    chains.push({ name: 'astray', rules: astray(flows) });
+    chains.push({ name: 'forward', hook: { type: 'filter', hook: 'forward', prio: 0 }, rules: moved });
+  }
   return flows.ways.length === 0 ? chains : [...chains, ...marking(flows)];
 }
 

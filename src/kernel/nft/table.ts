@@ -3,7 +3,7 @@
  */
 import type { NftRules } from '../../core/kernel.js';
 import { type Chain, IN_TABLE, interfaces, match, payload, type Rule, TABLE } from './expressions.js';
-import { DEAD, flowChains, RESET_OF_THE_DEAD } from './flows.js';
+import { DEAD, flowChains, RESET_OF_THE_DEAD, resetOfTheAstray } from './flows.js';
 import { translationChains } from './translation.js';
 
 /**
@@ -22,6 +22,7 @@ const CHAINS = [
   'restore',
   'route-output',
   'forward',
+  'astray',
   'dead',
   'output',
   'postrouting',
@@ -67,7 +68,7 @@ function chainsOf(rules: NftRules): Chain[] {
 
 /** What this machine itself sends. */
 function output({ dropNdRedirectsOn, flows }: NftRules): Chain[] {
-  const rules: Rule[] = flows === undefined ? [] : [...RESET_OF_THE_DEAD];
+  const rules: Rule[] = flows === undefined ? [] : [...RESET_OF_THE_DEAD, ...resetOfTheAstray(flows)];
   if (dropNdRedirectsOn.length > 0) {
     const redirect = match(payload('icmpv6', 'type'), 'nd-redirect');
     rules.push([interfaces('oifname', dropNdRedirectsOn), redirect, { drop: null }]);

@@ -21,6 +21,7 @@ const marked = (ways: readonly (readonly [number, WayOut])[], mask = MASK): Flow
     mask,
     ways: ways.map(([slot, way]) => ({ ...way, mark: ((slot + 1) * unit) >>> 0 })),
     inbound: true,
+    resetAstray: true,
     untrackedMark: (1 << (31 - Math.clz32(mask))) >>> 0,
   };
 };
@@ -75,6 +76,20 @@ describe('the table as a transaction', () => {
     }
     assert.ok(!has(keeping, 'delete', 'table', 'backroute'));
     assert.ok(has(afresh, 'delete', 'table', 'backroute') && has(afresh, 'add', 'set', 'dead6'));
+  });
+
+  test('only between several ways, and only where connections are ended, are the astray reset', () => {
+    const two = marked([
+      [0, own(0)],
+      [0, own(0, 6)],
+      [1, own(1)],
+    ]);
+    const rules = (flows: FlowRules): number[] =>
+      ['forward', 'output', 'astray'].map((chain) => rulesOf({ dropNdRedirectsOn: [], flows }, chain).length);
+    const [, dead = 0] = rules({ ...two, resetAstray: false });
+    assert.deepEqual(rules({ ...two, resetAstray: false }), [0, dead, 0]);
+    assert.deepEqual(rules(marked([[0, own(0)]])), [0, dead, 0]);
+    assert.deepEqual(rules(two), [1, dead + 1, 2], 'one for each way, both families at once');
   });
 
   test('every chain that is made is one that the next transaction takes away first', () => {

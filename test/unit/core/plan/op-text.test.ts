@@ -45,7 +45,13 @@ test('rules: which packets, and whose', () => {
 
 test('nft: what the table does, and its end', () => {
   const way = { family: 4, interface: 'wan0', gateway: null, mac: null } as const;
-  const flows = { mask: 0x7f000000, ways: [{ ...way, mark: 0x1000000 }], inbound: true, untrackedMark: 0x40000000 };
+  const flows = {
+    mask: 0x7f000000,
+    ways: [{ ...way, mark: 0x1000000 }],
+    inbound: true,
+    resetAstray: true,
+    untrackedMark: 0x40000000,
+  };
   const table = (rules: (KernelOp & { op: 'nft-table' })['rules']): string => text({ op: 'nft-table', fingerprint: 'x', rules });
   assert.match(table({ dropNdRedirectsOn: [], flows }), /remember connections by wan0 \(IPv4\) {3}# open connections stay/);
   assert.match(table({ dropNdRedirectsOn: ['eth0'] }), /drop nd-redirect on eth0 {3}# IPv6 has no sysctl/);

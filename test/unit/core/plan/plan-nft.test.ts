@@ -21,12 +21,12 @@ const TOGETHER = [path(4, 0, 'eth0', '02:00:00:00:00:01'), path(4, 1, 'eth0')];
 test('nothing wished is no table', () => {
   assert.equal(rules(ALONE, {}), null);
   assert.equal(fingerprintOf(null), 'absent');
-  assert.equal(rules(TOGETHER, { connections: { inbound: true } }), null, 'one-armed there is nothing to remember');
+  assert.equal(rules(TOGETHER, { connections: { inbound: true, ends: true } }), null, 'one-armed there is nothing to remember');
   assert.equal(rules([planPath(4, 0, null)], { masquerade: true }), null, 'nowhere yet');
 });
 
 test('connections by interface alone where it is the uplink’s own, in the order of the slots', () => {
-  const flows = rules(ALONE, { connections: { inbound: false } })?.flows;
+  const flows = rules(ALONE, { connections: { inbound: false, ends: true } })?.flows;
   assert.deepEqual([flows?.mask, flows?.inbound, flows?.untrackedMark], [0x7f000000, false, 0x40000000]);
   assert.deepEqual(flows?.ways, [
     { family: 4, interface: 'wan0', gateway: null, mac: null, mark: 0x1000000 },
@@ -35,7 +35,7 @@ test('connections by interface alone where it is the uplink’s own, in the orde
 });
 
 test('where the interface is shared and the LAN hidden, by next hop and its MAC', () => {
-  const made = rules(TOGETHER, { connections: { inbound: true }, masquerade: true });
+  const made = rules(TOGETHER, { connections: { inbound: true, ends: true }, masquerade: true });
   assert.deepEqual(
     made?.flows?.ways.map((w) => [w.gateway, w.mac]),
     [
@@ -73,7 +73,7 @@ test('what is translated 1:1 is not masqueraded as well; IPv4 and uplinks withou
 });
 
 test('the fingerprint is that of what the table does: not of health, order or a MAC that nobody needs', () => {
-  const of = (paths: readonly PlanPath[]): string => fingerprintOf(rules(paths, { connections: { inbound: true } }));
+  const of = (paths: readonly PlanPath[]): string => fingerprintOf(rules(paths, { connections: { inbound: true, ends: true } }));
   const first = of(ALONE);
   assert.equal(of(ALONE.toReversed()), first);
   assert.equal(of(ALONE.map((p) => ({ ...p, works: !p.works }))), first);
@@ -81,6 +81,8 @@ test('the fingerprint is that of what the table does: not of health, order or a 
   assert.notEqual(of([path(4, 1, 'wan2'), path(4, 0, 'wan0')]), first);
   assert.ok(first.length <= 128, 'nft takes no longer comment');
   const shared = (mac: string | null): string =>
-    fingerprintOf(rules([path(4, 0, 'eth0', mac), path(4, 1, 'eth0')], { connections: { inbound: true }, masquerade: true }));
+    fingerprintOf(
+      rules([path(4, 0, 'eth0', mac), path(4, 1, 'eth0')], { connections: { inbound: true, ends: true }, masquerade: true }),
+    );
   assert.notEqual(shared('02:00:00:00:00:01'), shared('02:00:00:00:00:02'), 'another router answers for the address');
 });

@@ -194,7 +194,7 @@ test('one of them without a way: the other has the place alone; without a choice
 
 const REMEMBERED = {
   dropRedirects: true,
-  connections: { inbound: true },
+  connections: { inbound: true, ends: true },
   masquerade: false,
   lanPrefix: null,
   prefixes: new Map(),
