@@ -163,7 +163,10 @@ function isAuto({ config }: Topology): boolean {
 function leases(topology: Topology): string[] {
   if (!isAuto(topology)) return [];
   return topology.farSides.flatMap((far) =>
-    [...far.gateways.values()].flatMap((via) => [`hint ${far.device} none lease`, `hint ${far.device} ${via} lease`]),
+    [...far.gateways.values()].flatMap((via) => [
+      `hint ${far.device} ${via.includes(':') ? 'none6' : 'none'} lease`,
+      `hint ${far.device} ${via} lease`,
+    ]),
   );
 }
 

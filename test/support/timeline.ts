@@ -183,9 +183,9 @@ const VERBS: Readonly<Record<string, Verb>> = {
   hint: (world, [device, gateway, source]) =>
     world.lease({
       interface: device,
-      family: gateway.includes(':') ? 6 : 4,
+      family: gateway.includes(':') || gateway === 'none6' ? 6 : 4,
       source: source === '' ? 'lease' : source,
-      gateway: gateway === 'none' ? null : gateway,
+      gateway: gateway.startsWith('none') ? null : gateway,
       prefix: null,
     }),
   force: (world, [uplink]) => world.order({ type: 'command', command: { verb: 'force', uplink } }),
