@@ -1,6 +1,7 @@
 /**
  * Joins what others know (lease files, hooks, router advertisements) to the loop, and starts only what the configuration needs: leases
- * before the kernel is looked at for the first time, the rest after the first verdicts. Decides nothing; a watcher that fails is told and missed, routing goes on.
+ * before the kernel is looked at for the first time, the rest after the first verdicts. Decides nothing; a watcher that fails is told
+ * and missed, routing goes on.
  */
 import type { Config } from '../core/config.js';
 import type { UplinkHint } from '../core/hint.js';

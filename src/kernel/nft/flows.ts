@@ -15,6 +15,7 @@ import {
   jump,
   leavesBy,
   match,
+  meta,
   ORIGINAL_DIRECTION,
   PACKET_MARK,
   payload,
@@ -58,6 +59,7 @@ export const RESET_OF_THE_DEAD: readonly Rule[] = FAMILIES.flatMap((family): Rul
   ];
 });
 
+const TCP = match(meta('l4proto'), 'tcp');
 const TRANSLATED: Expression = { match: { op: 'in', left: { ct: { key: 'status' } }, right: 'snat' } };
 
 /**
@@ -68,7 +70,8 @@ const TRANSLATED: Expression = { match: { op: 'in', left: { ct: { key: 'status' 
 export function resetOfTheAstray({ mask, ways, resetAstray }: FlowRules): Rule[] {
   if (!resetAstray || new Set(ways.map((way) => way.mark)).size < 2) return [];
   const names = ways.map((way) => way.interface);
-  return [[interfaces('oifname', names), ORIGINAL_DIRECTION, bits(CONNECTION_MARK, mask, 0, '!='), TRANSLATED, jump('astray')]];
+  const marked = bits(CONNECTION_MARK, mask, 0, '!=');
+  return [[interfaces('oifname', names), TCP, ORIGINAL_DIRECTION, marked, TRANSLATED, jump('astray')]];
 }
 
 function astray({ mask, ways }: FlowRules): Rule[] {
