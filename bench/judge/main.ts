@@ -31,7 +31,7 @@ const LAB_SEED = 3;
 
 const HELP = `npm run judge -- [options]
    --traces DIR   recordings of other links (../shared/traces beside the project)
-   --quick        the rule alone, without the real engine, which takes a minute or two
+   --quick        the rule alone, without the real engine, which takes some minutes
    --lab MINUTES  instead: made-up outages of so long under the real daemon on an emulated link, and in the simulation; needs root
    --study        also: are numbers that are chosen on some links right on others? takes minutes
 `;

@@ -183,7 +183,7 @@ test('after a silence what matters is asked more often for an hour: the one in u
   // 60 a minute and the gateway's 6.
   const usual = 66;
   near(rates('0s start', 100), [usual, usual]);
-  near(rates('0s start\n60s cut fast upstream\n61.5s mend fast', 600), [246, usual]);
+  near(rates('0s start\n60s cut fast upstream\n61.5s mend fast', 600), [606, usual]);
   near(rates('0s start\n60s cut fast upstream\n61.5s mend fast', 3_900), [usual, usual]);
   const given = withDefault(classic(), '192.168.1.253', 'eth0');
   near(rates('0s start\n60s cut fast upstream\n61.5s mend fast', 600, given), [usual, usual]);

@@ -4,8 +4,8 @@
  */
 import type { UplinkConfig } from '../config.js';
 
-/** A tenth of what a switch costs is precise enough. */
-const SHARE_OF_SWITCH = 0.1;
+/** So much of what a switch costs may be felt for want of asking, and is precise enough to learn from. */
+const SHARE_OF_SWITCH = 0.04;
 /** Routers ration their answers to faster ones. */
 const LEAST_MS = 100;
 

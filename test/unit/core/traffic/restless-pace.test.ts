@@ -10,15 +10,15 @@ const withTargets = (count: number, intervalMs = 1_000) => {
   return { ...plain, targets, probe: { ...plain.probe, intervalMs } };
 };
 
-test('a tenth of what a switch costs, not below a tenth of a second, and never beyond the interval of the file', () => {
+test('a twenty-fifth of what a switch costs, not below a tenth of a second, and never beyond the interval of the file', () => {
   assert.deepEqual(
     [100, 1_000, 2_500, 5_000, 60_000].map((switchCostMs) => restlessIntervalMs(withTargets(1), switchCostMs)),
-    [100, 100, 250, 500, 1_000],
+    [100, 100, 100, 200, 1_000],
   );
-  assert.equal(restlessIntervalMs(withTargets(1, 200), 2_500), 200);
+  assert.equal(restlessIntervalMs(withTargets(1, 150), 5_000), 150);
 });
 
 test('several targets take turns: the path is asked as often as with one', () => {
-  assert.equal(restlessIntervalMs(withTargets(3), 2_500), 750);
-  assert.equal(restlessIntervalMs(withTargets(0), 2_500), 250, 'the gateway alone');
+  assert.equal(restlessIntervalMs(withTargets(3), 2_500), 300);
+  assert.equal(restlessIntervalMs(withTargets(0), 2_500), 100, 'the gateway alone');
 });
