@@ -34,7 +34,7 @@ export class Watchers {
 
   /**
    * Reads the leases: known only after the first look at the kernel they would be news, and until then a route that they have
-   * overtaken would be believed. Never rejects.
+   * overtaken would be believed. networkd's come just after: its files name interfaces by number. Never rejects.
    */
   async prepare(config: Config): Promise<void> {
     await this.#trying(() => this.#leasesFor(config));
