@@ -35,7 +35,8 @@ export interface ShortConnection {
   readonly tookMs: number | null;
   /** null = answered, or not over yet; otherwise an error code, `EOF` before the whole answer, or `timeout` */
   readonly error: string | null;
-  readonly localPort: number | null;
+  /** none was in use shortly before */
+  readonly localPort: number;
   /** from where the server saw it coming; null = no answer */
   readonly source: Endpoint | null;
 }
@@ -57,6 +58,19 @@ export interface ConnectionsClientTypes {
 }
 
 const TICK_MS = 5;
+
+/**
+ * Of which ports a client calls, one after the other. The kernel's own choice (32768 and above) begins elsewhere every 10 s
+ * and then takes some again that were just in use (docs/ground.md): two connections would be one to conntrack, and to whoever
+ * counts them there. Below that range nobody else here takes any.
+ */
+const PORTS = { first: 10_000, count: 22_768 };
+/** All clients of this host draw from it: none repeats a port before all were in use. */
+let portsDrawn = Math.floor(Math.random() * PORTS.count);
+
+function drawPort(): number {
+  return PORTS.first + (portsDrawn++ % PORTS.count);
+}
 const QUESTION = `where do I come from? ${'.'.repeat(100)}\n`;
 
 export async function startConnectionsServer(
@@ -101,7 +115,7 @@ export async function startConnectionsClient(options: ConnectionsClientOptions):
     const socket = new Socket();
     const at = connections.length;
     const startedMs = monotonicMs();
-    let localPort: number | null = null;
+    const localPort = drawPort();
     let answer = '';
     connections.push({ startedMs, tookMs: null, error: null, localPort, source: null });
     open.add(socket);
@@ -113,10 +127,7 @@ export async function startConnectionsClient(options: ConnectionsClientOptions):
     };
     const deadline = setTimeout(() => over('timeout', null), timeoutMs);
     socket.on('error', (error) => over('code' in error ? String(error.code) : error.message, null));
-    socket.on('connect', () => {
-      localPort = socket.localPort ?? null;
-      socket.write(QUESTION);
-    });
+    socket.on('connect', () => socket.write(QUESTION));
     socket.on('data', (part) => {
       answer += part.toString('latin1');
     });
@@ -125,7 +136,7 @@ export async function startConnectionsClient(options: ConnectionsClientOptions):
       if (seen === '') over(howEnded(socket), null);
       else over(null, { address: seen, port: Number(seenPort) });
     });
-    socket.connect({ host: address, port, noDelay: true, ...(localAddress !== null && { localAddress }) });
+    socket.connect({ host: address, port, noDelay: true, localPort, ...(localAddress !== null && { localAddress }) });
   };
 
   const ticker = setInterval(() => {

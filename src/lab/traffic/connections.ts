@@ -84,7 +84,7 @@ export class Connections {
         this.#lab,
         ok.map((one) => one.source?.address ?? ''),
       ),
-      distinctPorts: new Set(connections.flatMap((one) => one.localPort ?? [])).size,
+      distinctPorts: new Set(connections.map((one) => one.localPort)).size,
       medianMs: tookMs[tookMs.length >> 1] ?? null,
       longestMs: tookMs.at(-1) ?? null,
       connections,

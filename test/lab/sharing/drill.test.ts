@@ -89,8 +89,7 @@ proof(
     assert.equal(used.byUplink.backup, used.ok);
     // What it counted is what went by it: the call, the download, and the short ones, of which some were begun in the last moment.
     const counted = Number(all.report.data.connections4);
-    // Conntrack may have forgotten some that ended: on a busy machine 60 of 1,000 were missing once, elsewhere none.
-    assert.ok(counted >= 0.9 * used.ok, `${counted} counted, ${used.ok} made`);
+    assert.ok(counted >= used.ok, `${counted} counted, ${used.ok} made`);
     assert.ok(Number(all.report.data.answered4) >= counted - PER_S / 4, `${all.report.data.answered4} of ${counted} answered`);
 
     // Those that began on it finish there, those from before never were.
