@@ -27,6 +27,8 @@ const marks = (world: VirtualWorld): string[] =>
     return `${what} 0x${selector.mark.toString(16)}${reset ? ' reset' : ''}${selector.spare === undefined ? '' : ' sparing'}`;
   });
 
+const isFlowMark = (mark: number | null): boolean => mark === FAST || mark === BACKUP;
+
 /** Index in the log of the first entry that says so. */
 function when(world: VirtualWorld, says: (entry: VirtualWorld['log'][number]) => boolean): number {
   const index = world.log.findIndex(says);
@@ -99,6 +101,16 @@ story('all silent at once: nobody is ended while the one in use is in doubt', ()
       'nothing is ended with nowhere to go',
     );
     assert.deepEqual([...new Set(marks(world))], ['all 0x2000000 reset'], 'then those of the one that is still lost');
+    const unled = world.log.filter(
+      (e) => e.type === 'op' && e.result.op.op === 'rule-delete' && isFlowMark(e.result.op.rule.mark),
+    );
+    // Sent another way they would be reset, or forgotten: as bad as ended.
+    assert.deepEqual(
+      unled.filter((e) => e.atMs > 20_000 && e.atMs < 40_000),
+      [],
+      'until then each waits where it is',
+    );
+    assert.ok(unled.length > 0, 'as soon as there is somewhere to go');
   },
 }));
 

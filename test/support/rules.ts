@@ -88,7 +88,7 @@ export class RuleWatch {
     }
     for (const family of this.#families) {
       const lost =
-        saved?.restore.hadDefault.includes(family) === true && hasDefault(before, family) && !hasDefault(kernel.state, family);
+        saved?.restore.hadDefault?.includes(family) === true && hasDefault(before, family) && !hasDefault(kernel.state, family);
       if (lost) throw new Breach('rule 1', `cleanup left no IPv${family} default route`);
     }
     const now = kernel.render();
@@ -263,10 +263,18 @@ export class RuleWatch {
       for (const { name } of uplinks) {
         const slot = world.saved?.slots[name] ?? -1;
         const stands = standing.some((rule) => rule.mark === flowMark(numbers, slot));
-        const down = stands && view?.uplinks.some((u) => u.name === name && u.paths.some((p) => isDown(p, family))) === true;
+        const isPath = (uplink: string, is: (path: PathView) => boolean): boolean =>
+          view?.uplinks.some((u) => u.name === uplink && u.paths.some((p) => p.family === family && is(p))) === true;
+        const active = view?.families.find((f) => f.family === family)?.active ?? name;
+        // With nowhere to go its connections wait where they are.
+        const somewhere = active !== name && isPath(active, (p) => p.health !== 'down' && p.suspicion === 'none');
+        const down = stands && somewhere && isPath(name, (p) => p.health === 'down');
         const lastedMs = this.#lasted(`engine: rules ${name}/${family}`, down);
         if (lastedMs > REPAIR_MS && !this.#rationed())
-          throw new Breach('connections', `rules of ${name}/${family} stand for ${lastedMs} ms although it is down`);
+          throw new Breach(
+            'connections',
+            `rules of ${name}/${family} stand for ${lastedMs} ms although it is down and ${active} is not`,
+          );
       }
     }
   }
@@ -446,10 +454,6 @@ export class RuleWatch {
 
 function isFlowRule({ priority }: RuleState, ruleBase: number): boolean {
   return priority >= ruleBase + 128 && priority < ruleBase + 256;
-}
-
-function isDown(path: PathView, family: Family): boolean {
-  return path.family === family && path.health === 'down';
 }
 
 function isDefaultOfMain(route: RouteState): boolean {

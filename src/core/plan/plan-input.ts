@@ -36,10 +36,26 @@ export function pathWorks(path: Path, adminOf: (uplink: string) => Admin): boole
   return path.verdict.health !== 'down' && adminOf(path.uplink.name) !== 'disabled';
 }
 
+/**
+ * Whether the choice of a family is a place for connections that leave this path. One that is just being asked again may fail with this
+ * one: its answer is waited for.
+ */
+export function isSomewhereToGo(path: Path, chosen: Path | undefined, works: (path: Path) => boolean): boolean {
+  return chosen !== undefined && chosen !== path && chosen.verdict.health !== 'unknown' && !chosen.doubtful && works(chosen);
+}
+
 export function planInput(parts: PlanParts): PlanInput {
   const { config, families, adminOf } = parts;
   const works = (path: Path): boolean => pathWorks(path, adminOf);
-  const carries = (path: Path): boolean => works(path) || (path.verdict.health !== 'down' && parts.lingers(path));
+  const mayLeave = (path: Path): boolean => {
+    const active = families.find((f) => f.family === path.family)?.active;
+    const chosen = parts.pathsOf(path.family).find((p) => p.uplink.name === active);
+    return isSomewhereToGo(path, chosen, works);
+  };
+  // What is not ended yet goes on where it is. On a path that is down it waits there for somewhere to go: sent another way before
+  // that, it would be reset (or forgotten) for nothing.
+  const carries = (path: Path): boolean =>
+    works(path) || (parts.lingers(path) && (path.verdict.health !== 'down' || !mayLeave(path)));
   const all = families.flatMap((f) => parts.pathsOf(f.family));
   const owns = (path: Path): boolean => ownsInterface(path, all, parts.state, parts.lans);
   return {

@@ -22,7 +22,7 @@ import type {
 } from '../messages.js';
 import type { Admin, Family, PathKey } from '../model.js';
 import type { Path } from '../paths/path.js';
-import { pathWorks, prefixOf } from '../plan/plan-input.js';
+import { isSomewhereToGo, pathWorks, prefixOf } from '../plan/plan-input.js';
 import { isWhole } from '../plan/plan-nft.js';
 import type { PlanPath } from '../plan/plan-path.js';
 import type { ProbeAsk } from '../probe.js';
@@ -214,8 +214,7 @@ export class Traffic {
             path === chosen ||
             family.sharing.some((s) => s.uplink === path.uplink.name) ||
             this.#drill.standsInFor(path.uplink.name, path.family),
-          // One that is just being asked again may fail with this one: its answer is waited for.
-          elsewhere: chosen !== undefined && chosen !== path && isProven(chosen) && works(chosen),
+          elsewhere: isSomewhereToGo(path, chosen, works),
         };
       });
     });
@@ -319,11 +318,6 @@ export class Traffic {
       });
     return { policy: connections, numbers: kernel, via, prefixes };
   }
-}
-
-/** There is a verdict on it, and it is not just being asked again. */
-function isProven(path: Path): boolean {
-  return path.verdict.health !== 'unknown' && !path.doubtful;
 }
 
 function groundsOf(planned: readonly PlanPath[], paths: readonly Path[]): UplinkGround[] {
