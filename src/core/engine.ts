@@ -10,7 +10,7 @@ import { type ChoiceOrders, FamilyChoice } from './choose/choice.js';
 import { adminOf, type Orders, obey, ordersFor } from './choose/orders.js';
 import { type Config, ownTables } from './config.js';
 import { Cadence } from './detect/cadence.js';
-import type { KernelState, OpResult, SnapshotRequest } from './kernel.js';
+import type { KernelOp, KernelState, OpResult, SnapshotRequest } from './kernel.js';
 import type { Command, Effect, Event, HistoryRecord, SavedState, StallCause, StatusView, Surroundings } from './messages.js';
 import { type Admin, type Family, reasonText } from './model.js';
 import { Names } from './paths/names.js';
@@ -18,7 +18,7 @@ import type { Path } from './paths/path.js';
 import { PathSet } from './paths/path-set.js';
 import { allRest, skipProbes } from './paths/rest.js';
 import { blamed } from './plan/blame.js';
-import { planCleanup } from './plan/cleanup.js';
+import { nothingRemembered, planCleanup } from './plan/cleanup.js';
 import { Keeper } from './plan/keeper.js';
 import { essenceOf, type PlanSight } from './plan/plan-essence.js';
 import { needsNft, type PlanParts, planInput } from './plan/plan-input.js';
@@ -68,6 +68,8 @@ export class Engine {
   #save = false;
   #keepsLearned = false;
   #stopped = false;
+  /** what puts the former routes back, when stopping; null = nothing does */
+  #restoring: ReadonlySet<KernelOp> | null = null;
   /** the process did not run, and the kernel has not been read since */
   #blind = false;
   /** what the last plan was made of, see plan-essence.ts */
@@ -128,8 +130,8 @@ export class Engine {
       },
     });
     const sameBoot = saved !== null && saved.restore.bootId === surroundings.bootId;
-    const memory = sameBoot ? saved.restore : { bootId: surroundings.bootId, routes: [], sysctls: {}, hadDefault: [] };
-    this.#keeper = new Keeper(memory, sameBoot, {
+    const memory = sameBoot ? saved.restore : nothingRemembered(surroundings.bootId);
+    this.#keeper = new Keeper(memory, {
       apply: (ops) => this.#emit({ type: 'apply', ops }),
       record: (record) => this.#record(record),
       remembered: () => {
@@ -430,8 +432,11 @@ export class Engine {
 
   #opsApplied(results: readonly OpResult[], now: number): void {
     if (this.#stopped) {
-      // Put back once, it must not be put back again by a later cleanup; what failed is still to be done by one.
-      if (results.every((r) => r.ok)) this.#keeper.forgetMemory();
+      // What was under way before says nothing of that. Put back once, it must not be put back again by a later cleanup; what
+      // failed is still to be done by one.
+      const ours = this.#restoring !== null && results.every(({ op }) => this.#restoring?.has(op));
+      if (!ours || !results.every((r) => r.ok)) return;
+      this.#keeper.forgetMemory();
       this.#save = true;
       return;
     }
@@ -543,13 +548,21 @@ export class Engine {
     const state = this.#keeper.state;
     const restore = this.#config.onStop === 'restore' && state !== null;
     this.#tell('stopping', 'info', restore ? 'stopping: the former routes come back' : 'stopping: the routes stay as they are');
+    const drilled = this.#families.some((family) => this.#traffic.drillIn(family.family) !== null);
     this.#traffic.stopping(this.#now);
+    // Nobody would take the traffic back from the one that was being tried.
+    if (drilled && !this.#blind) {
+      this.#chooseAll(this.#now);
+      this.#reconcile(this.#now);
+    }
     this.#aftermath.stopping(this.#now);
     this.#stopped = true;
     this.#save = true;
     if (!restore) return;
     for (const path of this.#paths.all()) path.dispose();
-    this.#emit({ type: 'apply', ops: planCleanup(state, this.#config.kernel, this.saved()) });
+    const ops = planCleanup(state, this.#config.kernel, this.saved());
+    this.#restoring = new Set(ops);
+    this.#emit({ type: 'apply', ops });
   }
 
   #command(command: Command, now: number): void {

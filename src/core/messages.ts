@@ -183,8 +183,8 @@ export interface RestoreMemory {
   readonly routes: readonly RouteState[];
   /** former values and what we set instead */
   readonly sysctls: Readonly<Record<string, { readonly before: string; readonly set: string }>>;
-  /** families that had any default route when we first came */
-  readonly hadDefault: readonly Family[];
+  /** families that had any default route when we first came; null = nobody has looked since nothing of ours stood */
+  readonly hadDefault: readonly Family[] | null;
 }
 
 /** Facts about this process and machine that the engine needs and cannot ask. */

@@ -118,7 +118,7 @@ function isSaved(value: unknown): value is SavedState {
     isObject(value.failures) &&
     Array.isArray(restore.routes) &&
     isObject(restore.sysctls) &&
-    Array.isArray(restore.hadDefault)
+    (restore.hadDefault === null || Array.isArray(restore.hadDefault))
   );
 }
 

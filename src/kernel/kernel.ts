@@ -46,6 +46,7 @@ export class RtnlKernel implements Kernel {
   #nft: NftState | null = null;
   #readingNft = false;
   #nftWrites = 0;
+  #nftTurn: Promise<unknown> = Promise.resolve();
 
   /**
    * Rejects with a KernelError. Everything but nft is read before the first await. nft is a process, and may take its time:
@@ -72,19 +73,27 @@ export class RtnlKernel implements Kernel {
     const results: (OpResult | null)[] = ops.map((op) => (op.op === 'nft-table' ? null : this.#attempt(op)));
     for (const [index, op] of ops.entries()) {
       if (op.op !== 'nft-table') continue;
-      try {
-        this.#nftWrites += 1;
-        await writeNftTable(op.fingerprint, op.rules);
-        this.#nft = { fingerprint: op.rules === null ? 'absent' : op.fingerprint };
-        results[index] = succeeded(op);
-      } catch (error) {
-        results[index] = failed(op, error);
-      } finally {
-        // Counted again: what was read meanwhile may have seen either.
-        this.#nftWrites += 1;
-      }
+      // One after the other: of two processes the one that was begun first may well be done last, and its table would stay.
+      const turn = this.#nftTurn.then(() => this.#writeNft(op));
+      this.#nftTurn = turn;
+      results[index] = await turn;
     }
     return results.filter((result) => result !== null);
+  }
+
+  /** Never rejects. */
+  async #writeNft(op: Extract<KernelOp, { op: 'nft-table' }>): Promise<OpResult> {
+    try {
+      this.#nftWrites += 1;
+      await writeNftTable(op.fingerprint, op.rules);
+      this.#nft = { fingerprint: op.rules === null ? 'absent' : op.fingerprint };
+      return succeeded(op);
+    } catch (error) {
+      return failed(op, error);
+    } finally {
+      // Counted again: what was read meanwhile may have seen either.
+      this.#nftWrites += 1;
+    }
   }
 
   /** Throws a KernelError when the kernel refuses the subscription. Only one watcher: a second call takes the first's place. */

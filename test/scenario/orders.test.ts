@@ -1,8 +1,9 @@
 /** Orders of the administrator: force, disable, enable, auto, and a new configuration while running. */
 import assert from 'node:assert/strict';
 import type { Config } from '../../src/core/config.js';
+import type { RouteState } from '../../src/core/kernel.js';
 import { assertFelt, assertWays, story, told, withDefault } from '../support/story.js';
-import { classic, config, gateway, icmp, uplinkConfig } from '../support/topology.js';
+import { classic, config, gateway, icmp, separate, uplinkConfig } from '../support/topology.js';
 
 const onFast = () => withDefault(classic(), '192.168.1.253', 'eth0');
 
@@ -19,6 +20,27 @@ story('forced and auto', () => ({
     assert.match(told(world, 'switch').join('\n'), /fast>backup forced/);
   },
 }));
+
+for (const traffic of ['all', 'some']) {
+  story(`stopped while the backup is being tried with ${traffic} traffic: it is taken back before`, () => ({
+    topology: withDefault(separate(['fast', 'backup']), '10.0.0.1', 'wan0'),
+    timeline: `
+      0s  start
+      20s drill backup ${traffic} 60s
+      40s stop
+      90s end`,
+    check(world) {
+      const isFirst = (r: RouteState): boolean => r.table === 254 && r.destination === 'default' && r.metric === 0;
+      const gateways = (r: RouteState | undefined) => r?.nexthops.map((hop) => hop.gateway) ?? [];
+      const taken = world.log.some((e) => {
+        const op = e.type === 'op' ? e.result.op : null;
+        return op?.op === 'route-replace' && isFirst(op.route) && gateways(op.route).includes('10.1.0.1');
+      });
+      assert.ok(taken, 'it was tried');
+      assert.deepEqual(gateways(world.kernel.state.routes.find(isFirst)), ['10.0.0.1']);
+    },
+  }));
+}
 
 story('a forced uplink that is down is obeyed and told loudly', () => ({
   topology: onFast(),

@@ -8,7 +8,7 @@ import { loadConfig } from '../../config/load.js';
 import type { KernelNumbers } from '../../core/config.js';
 import type { Kernel, KernelOp, OpResult } from '../../core/kernel.js';
 import type { SavedState } from '../../core/messages.js';
-import { cleanupRequest, ofThisBoot, planCleanup } from '../../core/plan/cleanup.js';
+import { cleanupRequest, nothingRemembered, ofThisBoot, planCleanup } from '../../core/plan/cleanup.js';
 import { describeOp } from '../../core/plan/op-text.js';
 import { ensureWritable, LOCK_FILE, loadState, StateStore } from '../../history/state-store.js';
 import { bootId } from '../../kernel/boot.js';
@@ -103,7 +103,7 @@ async function forgetRestored(stateDir: string, saved: SavedState): Promise<void
   });
   // Nothing stands under these numbers any more: the next start is free to take others.
   const { numbers: _gone, ...kept } = saved;
-  store.save({ ...kept, active: {}, restore: { bootId: saved.restore.bootId, routes: [], sysctls: {}, hadDefault: [] } });
+  store.save({ ...kept, active: {}, restore: nothingRemembered(saved.restore.bootId) });
   await store.flushed();
   if (trouble !== null) throw new ExitError(1, `the kernel is clean, but the memory of it cannot be written: ${trouble}`);
 }

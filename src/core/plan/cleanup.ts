@@ -4,7 +4,7 @@
  */
 import { type KernelNumbers, ownTables } from '../config.js';
 import type { KernelOp, KernelState, RouteState, SnapshotRequest } from '../kernel.js';
-import type { SavedState } from '../messages.js';
+import type { RestoreMemory, SavedState } from '../messages.js';
 import type { Family } from '../model.js';
 import { isOwnRule, isOwnTable, mainDefaults, sameRoute } from './diff.js';
 import { applyOp } from './kernel-model.js';
@@ -15,7 +15,12 @@ const PROTOCOL_STATIC = 4;
 /** The saved state without what an earlier boot of the kernel remembered: those routes and values are gone by themselves. */
 export function ofThisBoot(saved: SavedState | null, bootId: string): SavedState | null {
   if (saved === null || saved.restore.bootId === bootId) return saved;
-  return { ...saved, restore: { bootId, routes: [], sysctls: {}, hadDefault: [] } };
+  return { ...saved, restore: nothingRemembered(bootId) };
+}
+
+/** As long as nothing of ours stands. */
+export function nothingRemembered(bootId: string): RestoreMemory {
+  return { bootId, routes: [], sysctls: {}, hadDefault: null };
 }
 
 /** What a snapshot must hold for `planCleanup`. */
@@ -56,11 +61,11 @@ export function planCleanup(state: KernelState, numbers: KernelNumbers, saved: S
       else if (standsApart(now, route)) does({ op: 'route-append', route });
     }
     const standing = mainDefaults(now, family);
-    if (standing.every(isOurs) && (saved?.restore.hadDefault.includes(family) ?? true)) {
+    if (standing.every(isOurs) && (saved?.restore.hadDefault?.includes(family) ?? true)) {
       const ways = standing.filter((r) => r.type === 'unicast').flatMap((r) => [r, ...livingPart(now, r)]);
       ways.some((way) => does({ op: 'route-replace', route: { ...way, protocol: PROTOCOL_STATIC } }));
     }
-    const mayGo = mainDefaults(now, family).some((r) => !isOurs(r)) || saved?.restore.hadDefault.includes(family) === false;
+    const mayGo = mainDefaults(now, family).some((r) => !isOurs(r)) || saved?.restore.hadDefault?.includes(family) === false;
     if (!mayGo) continue;
     for (const route of mainDefaults(now, family)) if (isOurs(route)) does({ op: 'route-delete', route });
   }

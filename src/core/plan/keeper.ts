@@ -6,6 +6,7 @@ import type { KernelNumbers } from '../config.js';
 import type { KernelOp, KernelState, OpResult, RouteState } from '../kernel.js';
 import type { HistoryRecord, RestoreMemory } from '../messages.js';
 import type { Family } from '../model.js';
+import { nothingRemembered } from './cleanup.js';
 import { type Difference, differ, mainDefaults, sameRoute } from './diff.js';
 import { sameRule } from './kernel-model.js';
 import { Ledger } from './ledger.js';
@@ -36,7 +37,6 @@ export class Keeper {
   readonly #ledger = new Ledger(opKey);
   #plan: Plan | null = null;
   #memory: RestoreMemory;
-  #looked: boolean;
   /** refusals told, by operation: each is told once until it works */
   readonly #refused = new Map<string, string>();
   #retryAtMs = Number.NEGATIVE_INFINITY;
@@ -46,10 +46,8 @@ export class Keeper {
   /** a repair waits for its ration */
   #deferred = false;
 
-  /** @param looked an earlier run of this boot has filled the memory: how things were before us was seen then */
-  constructor(memory: RestoreMemory, looked: boolean, port: KeeperPort) {
+  constructor(memory: RestoreMemory, port: KeeperPort) {
     this.#memory = memory;
-    this.#looked = looked;
     this.#port = port;
   }
 
@@ -64,7 +62,7 @@ export class Keeper {
 
   /** Everything remembered has been put back. */
   forgetMemory(): void {
-    this.#memory = { ...this.#memory, routes: [], sysctls: {}, hadDefault: [] };
+    this.#memory = nothingRemembered(this.#memory.bootId);
   }
 
   /** What the kernel refuses to do, as sentences. */
@@ -213,12 +211,10 @@ export class Keeper {
   }
 
   #firstLook(state: KernelState): void {
-    // Only the first Backroute of this boot can say how things were before it: later ones find its own routes.
-    if (this.#looked) return;
-    this.#looked = true;
+    // Only who comes while nothing of ours stands can say how things were before us: later ones find our own routes.
+    if (this.#memory.hadDefault !== null) return;
     const families: Family[] = [4, 6];
     const hadDefault = families.filter((family) => mainDefaults(state, family).length > 0);
-    if (hadDefault.length === 0) return;
     this.#memory = { ...this.#memory, hadDefault };
     this.#port.remembered();
   }

@@ -342,7 +342,7 @@ test('memory of another boot is not put back', () => {
   assert.ok(saved !== undefined);
   const next = new Engine(network().config, { ...AROUND, bootId: 'boot-2' }, saved);
   next.start(1000);
-  assert.deepEqual(next.saved().restore, { bootId: 'boot-2', routes: [], sysctls: {}, hadDefault: [] });
+  assert.deepEqual(next.saved().restore, { bootId: 'boot-2', routes: [], sysctls: {}, hadDefault: null });
   assert.deepEqual(next.saved().slots, saved.slots);
 });
 

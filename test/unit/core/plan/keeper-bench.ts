@@ -8,7 +8,7 @@ import { sysctlKeys } from '../../../../src/core/plan/plan-sysctls.js';
 import type { FakeKernel } from '../../../support/fake-kernel.js';
 import { NUMBERS } from '../../../support/topology.js';
 
-export const NOTHING_REMEMBERED: RestoreMemory = { bootId: 'boot', routes: [], sysctls: {}, hadDefault: [] };
+export const NOTHING_REMEMBERED: RestoreMemory = { bootId: 'boot', routes: [], sysctls: {}, hadDefault: null };
 
 export class KeeperBench {
   readonly kernel: FakeKernel;
@@ -23,7 +23,7 @@ export class KeeperBench {
 
   constructor(kernel: FakeKernel, memory: RestoreMemory = NOTHING_REMEMBERED) {
     this.kernel = kernel;
-    this.keeper = new Keeper(memory, memory !== NOTHING_REMEMBERED, {
+    this.keeper = new Keeper(memory, {
       apply: (ops: readonly KernelOp[]) => {
         this.#unanswered.push(...kernel.applyNow(ops));
       },
