@@ -58,11 +58,12 @@ export function readHost(text: string, self: Self = 'refused'): Read<Host> {
   if (brackets !== undefined) {
     return bad(ADDRESS_WANTED, ADDRESS_EXAMPLES, same(brackets).ok ? `Write it without brackets: ${brackets}.` : null);
   }
-  const withPort = /^(\[.*\]|[^:]+):([0-9]+)$/.exec(text);
+  const withPort = /^(\[[^[\]]*\]|[^:[\]]+):([0-9]+)$/.exec(text);
   if (withPort !== null) {
     const hint = readHostPort(text, null, self).ok ? `To ask a port write {tcp: "${text}"}.` : null;
     return bad('a port has no place here', ADDRESS_EXAMPLES, hint);
   }
+  if (/[[\]]/.test(text)) return bad(ADDRESS_WANTED, ADDRESS_EXAMPLES, 'No bracket stands in one.');
   if (text.includes(':')) return bad('looks like an IPv6 address but is none', null, ipv6Hint(bare));
   if (looksLikeIPv4(bare)) return bad('looks like an IPv4 address but is none', null, ipv4Hint(bare));
   return readName(text, self);
@@ -160,7 +161,7 @@ export function readHostPort(text: string, defaultPort: number | null, self: Sel
   const plain = isIPv6(text.replace(/%.*$/, '')) ? null : /^([^:]*):([^:]*)$/.exec(text);
   const hostText = bracketed?.[1] ?? plain?.[1] ?? text;
   const portText = bracketed !== null ? bracketed[2] : plain?.[2];
-  if (bracketed !== null && !isIPv6(hostText.replace(/%.*$/, '')))
+  if (bracketed === null ? /[[\]]/.test(text) : !isIPv6(hostText.replace(/%.*$/, '')))
     return bad('only an IPv6 address stands in brackets', 'such as [2001:db8::1]:443');
   const host = readHost(hostText, self);
   if (!host.ok) return host;

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { interfaceComplaint, readHost, readHostPort, readHttpUrl } from '../../../src/config/host.js';
 import { formatProblem } from '../../../src/config/problem.js';
 import { mailAddress, mqttUrl, via } from '../../../src/config/service-values.js';
+import fc from '../../support/properties.js';
 
 test('addresses and names are told apart', () => {
   const table: [string, string, string | null][] = [
@@ -179,4 +180,28 @@ test('a problem is one line, even of a file with a strange name', () => {
   const place = { severity: 'error', file: 'a\nb\u001b[2J', line: 3, column: 1, path: 'x', found: 'y\n' } as const;
   const line = formatProblem({ ...place, message: 'wrong', allowed: null, hint: 'Did you mean \u202ez?' });
   assert.equal(line, 'a?b?[2J:3: x: found "y\\n"; wrong. Did you mean ?z?');
+});
+
+test('brackets that fit nothing are told, whatever stands in them', () => {
+  for (const text of ['[::1]]:53', '[[2001:db8::1]]:443', '[2]001:db8::53]:53', ']', '[', '[]:53', 'a]:53']) {
+    const read = readHostPort(text, 53);
+    assert.ok(!read.ok && /brackets/.test(read.message), text);
+    const host = readHost(text);
+    assert.ok(!host.ok, text);
+  }
+});
+
+test('every reader has an answer to whatever is made of the signs of addresses', () => {
+  const signs = fc.array(fc.constantFrom(...'[[]]:%.', ']:53', ':53', '::1', '1', 'fe80::1', 'a', '192.0.2.1', 'http://'), {
+    maxLength: 8,
+  });
+  fc.assert(
+    fc.property(signs, (parts) => {
+      const text = parts.join('');
+      for (const read of [readHost(text), readHostPort(text, null), readHostPort(text, 53), readHttpUrl(text)]) {
+        if (!read.ok) assert.ok(read.message.length > 0);
+      }
+    }),
+    { numRuns: 20_000 },
+  );
 });
