@@ -121,8 +121,8 @@ export interface Assembly {
   readonly services: Services | null;
   /** null in a dry run; writes nothing before it is started */
   readonly history: HistoryKeeper | null;
-  /** Resolves when the state as it is now is on disk, or the disk refused it (which is told). */
-  readonly kept: () => Promise<void>;
+  /** Resolves when the state as it is now is on disk, or the disk refused it (which is told): whether it is there. */
+  readonly kept: () => Promise<boolean>;
   /** Resolves with the first probe asked. */
   readonly probing: Promise<void>;
   /** Resolves with the results of the first operations. */
@@ -243,7 +243,10 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
     watchers,
     services,
     history,
-    kept: () => store.flushed(),
+    async kept() {
+      await store.flushed();
+      return !store.refused;
+    },
     probing,
     firstResults: first.results,
     async close() {
@@ -261,7 +264,7 @@ export async function assemble(options: AssemblyOptions): Promise<Assembly> {
   };
 }
 
-const forgetfulStore = { save: (_saved: SavedState): void => undefined, flushed: () => Promise.resolve() };
+const forgetfulStore = { save: (_saved: SavedState): void => undefined, flushed: () => Promise.resolve(), refused: false };
 
 function openKernel(): Kernel {
   try {

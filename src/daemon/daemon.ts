@@ -221,8 +221,9 @@ class Daemon {
         const details = loop.ask({ type: 'command', command }).map(describeRecord);
         const text = decision(view());
         // Acknowledged means kept over restarts, even after a power cut in the next instant.
-        await within(KEPT_MS, kept());
-        return { ok: true, text, details };
+        const onDisk = await within(KEPT_MS, kept());
+        const warnings = onDisk === true ? [] : ['the disk has not taken it yet: it is in force, and a restart would forget it'];
+        return { ok: true, text, details: [...details, ...warnings] };
       },
       reload: () => this.#reload(assembly),
     };
@@ -315,7 +316,7 @@ async function firstVerdicts({ engine }: Assembly): Promise<void> {
   while (!engine.settled() && performance.now() < untilMs) await pause(VERDICT_LOOK_MS);
 }
 
-/** Resolves when the work is done or the time is up. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  await Promise.race([work, pause(ms)]);
+/** What the work gives; null when the time is up before. */
+function within<T>(ms: number, work: Promise<T>): Promise<T | null> {
+  return Promise.race([work, pause(ms).then(() => null)]);
 }

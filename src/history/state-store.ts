@@ -3,12 +3,15 @@
  * the loop but once (see core: restore memory before the first change). Must not know what the state means.
  */
 import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { SavedState } from '../core/messages.js';
 
 export const STATE_FILE = 'state.json';
 /** flock(2): one writer of the network at a time per state directory. */
 export const LOCK_FILE = 'lock';
+
+/** Refused by the disk, it is tried again after this: nothing else may change for days. */
+const RETRY_MS = 5_000;
 
 export class StateStore {
   readonly #path: string;
@@ -16,9 +19,12 @@ export class StateStore {
   #wish: SavedState | null = null;
   #writing: Promise<void> | null = null;
   #failed = false;
+  readonly #retryMs: number;
+  #retry: NodeJS.Timeout | null = null;
 
   /** @param onTrouble text when the disk refuses, null when it takes the state again; once per change */
-  constructor(stateDir: string, onTrouble: (message: string | null) => void) {
+  constructor(stateDir: string, onTrouble: (message: string | null) => void, { retryMs = RETRY_MS } = {}) {
+    this.#retryMs = retryMs;
     this.#path = join(stateDir, STATE_FILE);
     this.#onTrouble = onTrouble;
   }
@@ -26,6 +32,17 @@ export class StateStore {
   /** Never throws, never waits. */
   save(saved: SavedState): void {
     this.#wish = saved;
+    this.#start();
+  }
+
+  /** The disk did not take the latest wish; it is tried again. */
+  get refused(): boolean {
+    return this.#failed;
+  }
+
+  #start(): void {
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    this.#retry = null;
     this.#writing ??= this.#writeAll().finally(() => {
       this.#writing = null;
     });
@@ -47,6 +64,10 @@ export class StateStore {
       } catch (error) {
         if (!this.#failed) this.#onTrouble(`${this.#path}: ${error instanceof Error ? error.message : String(error)}`);
         this.#failed = true;
+        if (this.#wish !== null) continue;
+        this.#wish = saved;
+        this.#retry = setTimeout(() => this.#start(), this.#retryMs).unref();
+        return;
       }
     }
   }
@@ -64,10 +85,18 @@ export async function writeAtomically(path: string, text: string): Promise<void>
       await file.close();
     }
     await rename(aside, path);
+    await syncFolder(dirname(path));
   } catch (error) {
     await unlink(aside).catch(() => undefined);
     throw error;
   }
+}
+
+/** Without it a lost power may take the new name back. Where a file system cannot, the rename alone must do. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r').catch(() => null);
+  await folder?.sync().catch(() => undefined);
+  await folder?.close();
 }
 
 export interface LoadedState {

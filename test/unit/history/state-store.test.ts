@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { SavedState } from '../../../src/core/messages.js';
 import { ensureWritable, loadState, STATE_FILE, StateStore } from '../../../src/history/state-store.js';
+import { until } from '../../../src/lab/until.js';
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'backroute-state-'));
@@ -58,6 +59,21 @@ test('a damaged state is put aside, told, and does not stop the start', async (t
     assert.match(loaded.problem ?? '', /damaged/);
     assert.equal(readFileSync(join(dir, `${STATE_FILE}.damaged`), 'utf8'), text);
   }
+});
+
+test('what the disk refused is written as soon as it takes it, though nothing else changes', async (t) => {
+  const dir = folder(t);
+  const told: (string | null)[] = [];
+  const store = new StateStore(dir, (message) => told.push(message), { retryMs: 10 });
+  const aside = join(dir, `${STATE_FILE}.${process.pid}.tmp`);
+  mkdirSync(aside);
+  for (const name of ['a', 'b']) store.save(saved(name));
+  await store.flushed();
+  assert.equal(store.refused, true);
+  rmSync(aside, { recursive: true });
+  assert.ok(await until(async () => (await loadState(dir)).saved?.forced === 'b', 5_000));
+  assert.ok(await until(() => !store.refused, 5_000));
+  assert.deepEqual([told.length, told[1]], [2, null], 'told when it was refused, and when it was taken');
 });
 
 test('a refused write keeps the old state whole and is told once', async (t) => {
