@@ -22,8 +22,8 @@ const HOP_LIMIT = 255;
 const RECEIVE_BUFFER_BYTES = 256 * 1024;
 /** Messages read before the loop gets its turn again. */
 const READS_PER_PASS = 64;
-/** The same router says the same thing again after this at the earliest. */
-const REPEAT_MS = 60_000;
+/** The same router says the same thing again after this at the earliest: well before it is thought to be gone (rogues.ts). */
+export const REPEAT_MS = 20_000;
 /** A flood of invented routers must not become a flood of reports. */
 const MAX_ROUTERS = 64;
 
@@ -130,7 +130,7 @@ export class RouterAdvertWatcher {
     if (heard === undefined) {
       if (this.#heard.size >= MAX_ROUTERS) this.#forget(nowMs);
       if (this.#heard.size >= MAX_ROUTERS) {
-        this.#tellProblem(`more than ${MAX_ROUTERS} routers advertise themselves within a minute: no more of them are told`);
+        this.#tellProblem(`more than ${MAX_ROUTERS} routers advertise themselves at the same time: no more of them are told`);
         return false;
       }
       this.#heard.set(key, { reportedMs: nowMs, offers });

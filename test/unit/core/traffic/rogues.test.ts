@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { RouterAdvert } from '../../../../src/core/hint.js';
 import type { HistoryRecord } from '../../../../src/core/messages.js';
 import { Rogues, type UplinkGround } from '../../../../src/core/traffic/rogues.js';
+import { REPEAT_MS } from '../../../../src/kernel/router-adverts.js';
 import fc from '../../../support/properties.js';
 
 const WALL_MS = 1_700_000_000_000;
@@ -100,6 +101,19 @@ test('a lifetime shorter than the pause between two advertisements makes no nois
   const { rogues, records } = watched();
   for (let now = 0; now < 600_000; now += 20_000) rogues.take({ ...STRANGER, lifetimeS: 3 }, now);
   assert.equal(records.length, 1);
+});
+
+test('however often a router advertises: what the watcher hands on of it keeps it present', () => {
+  for (let everyS = 1; everyS <= 40; everyS += 1) {
+    const { rogues, records } = watched();
+    let handedOnMs = Number.NEGATIVE_INFINITY;
+    for (let now = 0; now < 1_800_000; now += everyS * 1000) {
+      if (now - handedOnMs < REPEAT_MS) continue;
+      handedOnMs = now;
+      rogues.take({ ...STRANGER, lifetimeS: everyS * 3 }, now);
+    }
+    assert.equal(records.length, 1, `every ${everyS} s`);
+  }
 });
 
 test('what is not watched any more is forgotten without a word', () => {
