@@ -571,7 +571,7 @@ export class Engine {
       return;
     }
     if (command.verb === 'forget') {
-      this.#forget(command.uplink);
+      this.#forget(command.uplink, now);
       return;
     }
     this.#orders = obey(this.#orders, command);
@@ -586,9 +586,12 @@ export class Engine {
     this.#plan = true;
   }
 
-  #forget(uplink: string | null): void {
-    for (const path of this.#paths.all()) if (uplink === null || path.uplink.name === uplink) path.silences.forget();
+  #forget(uplink: string | null, now: number): void {
+    const meant = this.#paths.all().filter((path) => uplink === null || path.uplink.name === uplink);
+    for (const path of meant) path.silences.forget();
     this.#record(adminRecord({ verb: 'forget', uplink }));
+    // What is borne, and how long it must have been good, is another time now.
+    for (const path of meant) this.#assess(path, now);
     this.#save = true;
   }
 

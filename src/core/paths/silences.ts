@@ -43,7 +43,7 @@ const UNKNOWN_HOLD_MS = 30_000;
 
 export class Silences {
   readonly #judgement: Judgement;
-  readonly #restoredHoldMs: number | null;
+  #restoredHoldMs: number | null;
   #trouble: Trouble | null = null;
   /** what was lost of it so far, in ms of full silence, up to `untilMs` */
   #lost = { weighedMs: 0, untilMs: 0 };
@@ -168,6 +168,7 @@ export class Silences {
 
   forget(): void {
     this.#judgement.reset();
+    this.#restoredHoldMs = null;
     this.#foreseen = null;
     this.#likely = null;
   }

@@ -48,6 +48,15 @@ test('patience borne with a lossy time is no patience with the silence that foll
   assert.ok(endsMs !== null && endsMs > 60_000, `${endsMs} ms`);
 });
 
+test('forgotten is forgotten, what an earlier run knew of the way back included', () => {
+  const silences = noSilences(uplink);
+  live(silences, 8_000, 10);
+  const restored = new Silences(judgementOptions(uplink, [], 2_500), JSON.parse(JSON.stringify(silences.saved())));
+  restored.forget();
+  assert.equal(restored.holdMs(), noSilences(uplink).holdMs());
+  assert.equal(restored.saved().holdMs, null);
+});
+
 test('saved and restored, it decides alike, the way back included; what does not look right is forgotten', () => {
   const silences = noSilences(uplink);
   const atMs = live(silences, 8_000, 10);
