@@ -25,6 +25,7 @@ export class Watchers {
   #adverts: RouterAdvertWatcher | null = null;
   #links = '';
   #closed = false;
+  #turn: Promise<void> = Promise.resolve();
   /** what leases say before anybody listens; null = it is told at once */
   #early: UplinkHint[] | null = [];
 
@@ -69,12 +70,12 @@ export class Watchers {
     this.#adverts?.close();
   }
 
-  async #trying(start: () => Promise<void>): Promise<void> {
-    try {
-      await start();
-    } catch (error) {
+  /** One after the other: of two that are under way each would start its own. */
+  #trying(start: () => Promise<void>): Promise<void> {
+    this.#turn = this.#turn.then(start).catch((error: unknown) => {
       this.#parts.onProblem(`leases and router advertisements are not watched: ${(error as Error).message}`);
-    }
+    });
+    return this.#turn;
   }
 
   #tell(hint: UplinkHint): void {
