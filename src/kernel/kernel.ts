@@ -31,6 +31,7 @@ import {
 import { decodeRoute, encodeRoute, encodeRouteDump, glanceRoute, nexthopObjectOf } from './netlink/route.js';
 import { decodeRule, encodeRule } from './netlink/rule.js';
 import { RequestSession } from './netlink/session.js';
+import { NftWatcher } from './nft/watcher.js';
 import { readNftTable, writeNftTable } from './nft.js';
 import { readSysctl, writeSysctl } from './sysctl.js';
 import { ChangeWatcher } from './watcher.js';
@@ -45,8 +46,11 @@ export class RtnlKernel implements Kernel {
   /** as read or written last, for whoever watches; null = not known yet */
   #nft: NftState | null = null;
   #readingNft = false;
+  #nftReads = 0;
   #nftWrites = 0;
   #nftTurn: Promise<unknown> = Promise.resolve();
+  /** once nft is of interest, for whoever watches; undefined = not tried yet, null = cannot be had: then it is read now and then */
+  #nftWatcher: NftWatcher | null | undefined = undefined;
 
   /**
    * Rejects with a KernelError. Everything but nft is read before the first await. nft is a process, and may take its time:
@@ -107,20 +111,38 @@ export class RtnlKernel implements Kernel {
   async close(): Promise<void> {
     this.#watcher?.close();
     this.#watcher = null;
+    this.#nftWatcher?.close();
     this.#session.close();
   }
 
   #nftState(): NftState | null | Promise<NftState> {
     if (this.#watcher === null) return readNftTable();
+    this.#watchNft();
     if (!this.#readingNft) void this.#readNftBeside();
     return this.#nft;
   }
 
+  #watchNft(): void {
+    if (this.#nftWatcher !== undefined) return;
+    // A write of ours that is under way may take it away to make it anew: what stands is read after it.
+    const watcher = new NftWatcher(() => void this.#nftTurn.then(() => this.#readNftBeside()));
+    try {
+      watcher.open();
+      this.#nftWatcher = watcher;
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      this.#nftWatcher = null;
+    }
+  }
+
   async #readNftBeside(): Promise<void> {
     this.#readingNft = true;
-    const writes = this.#nftWrites;
+    this.#nftReads += 1;
+    const [reads, writes] = [this.#nftReads, this.#nftWrites];
     // What cannot be read counts as absent: writing it will tell why, and routes are not kept waiting.
     const state = await readNftTable().catch((): NftState => this.#nft ?? { fingerprint: 'absent' });
+    // Of two processes the one that looked first may well be done last.
+    if (reads !== this.#nftReads) return;
     this.#readingNft = false;
     // Overtaken by a write of ours, it tells the past.
     if (this.#watcher === null || writes !== this.#nftWrites || state.fingerprint === this.#nft?.fingerprint) return;

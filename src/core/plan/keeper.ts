@@ -108,7 +108,8 @@ export class Keeper {
       this.#plan = plan;
       return;
     }
-    const drift = (seenAnew || this.#deferred) && before !== null ? this.#driftOf(state, before, plan, numbers) : null;
+    const looked = (seenAnew || this.#deferred) && before !== null;
+    const drift = looked ? (this.#driftOf(state, before, plan, numbers) ?? this.#nftDrift(before, plan, nftOps)) : null;
     this.#deferred = false;
     if (drift !== null) {
       // A new plan is no quarrel: a switch does not wait for a ration.
@@ -316,6 +317,14 @@ export class Keeper {
         rules: lostRules.length,
       }),
     };
+  }
+
+  /** The table that was planned last stood, and does not any more. */
+  #nftDrift(before: Plan, plan: Plan, nftOps: readonly KernelOp[]): { missing: boolean; record: HistoryRecord } | null {
+    const wanted = plan.nft.rules !== null && before.nft.fingerprint === plan.nft.fingerprint;
+    if (!wanted || nftOps.length === 0 || this.#nftRefused !== null) return null;
+    const text = 'somebody removed our nftables table: put back';
+    return { missing: false, record: record('drift', 'warning', text, { protocol: null, family: null, routes: 0, rules: 0 }) };
   }
 
   #tellRation(): void {

@@ -98,6 +98,22 @@ test('deleted rules and tables are put back', () => {
   assert.match(bench.told('drift').join(), /1 of our routes and 1 of our rules/);
 });
 
+test('our nftables table is put back when somebody has removed it, and that is told; a new table is nobody’s doing', () => {
+  const kernel = bareKernel();
+  const bench = new KeeperBench(kernel);
+  const input = inputOf(kernel, undefined, [4, 6]);
+  bench.settle(input);
+  const before = kernel.render();
+  assert.match(before, /nft table/);
+  assert.deepEqual(bench.told('drift'), [], 'the first one');
+  kernel.foreign({ op: 'nft-table', fingerprint: 'absent', rules: null });
+  bench.look(input);
+  assert.equal(kernel.render(), before);
+  assert.deepEqual(bench.told('drift'), ['somebody removed our nftables table: put back']);
+  bench.look({ ...input, nft: { ...input.nft, masquerade: !input.nft.masquerade } });
+  assert.equal(bench.told('drift').length, 1);
+});
+
 // ---- the ration ------------------------------------------------------------------------------------------------------
 
 /** Somebody replaces our default every 200 ms; between the looks the engine compares for reasons of its own. @returns when it was put back */
