@@ -41,6 +41,8 @@ const FAMILIES: readonly Family[] = [4, 6];
 export class RtnlKernel implements Kernel {
   readonly #session = new RequestSession();
   #tables: ReadonlySet<number> = new Set();
+  /** `ifindex address` of every next hop, as read last */
+  #gateways: ReadonlySet<string> = new Set();
   #watcher: ChangeWatcher | null = null;
   #onChange: (change: KernelChange) => void = () => undefined;
   /** as read or written last, for whoever watches; null = not known yet */
@@ -61,6 +63,8 @@ export class RtnlKernel implements Kernel {
     const links = this.#session.dump('link dump', encodeLinkDump, decodeLink);
     const addresses = this.#session.dump('address dump', encodeAddressDump, decodeAddress);
     const routes = this.#expanded(FAMILIES.flatMap((family) => this.#routes(family, request.tables)));
+    const hops = routes.flatMap((route) => route.nexthops);
+    this.#gateways = new Set(hops.map(({ ifindex, gateway }) => `${ifindex} ${gateway}`));
     const rules = FAMILIES.flatMap((family) =>
       this.#dumpOf(family, 'rule dump', (sequence, flags) => encodeRuleDump(sequence, flags, family), decodeRule),
     );
@@ -104,7 +108,10 @@ export class RtnlKernel implements Kernel {
   watch(onChange: (change: KernelChange) => void): void {
     this.#watcher?.close();
     this.#onChange = onChange;
-    this.#watcher = new ChangeWatcher(() => this.#tables, onChange);
+    this.#watcher = new ChangeWatcher(
+      () => ({ tables: this.#tables, isGateway: (ifindex, address) => this.#gateways.has(`${ifindex} ${address}`) }),
+      onChange,
+    );
     this.#watcher.open();
   }
 

@@ -7,7 +7,7 @@ import type { KernelChange } from '../core/kernel.js';
 import { KernelError } from './error.js';
 import * as libc from './libc.js';
 import { RTNLGRP } from './netlink/constants.js';
-import { type ChangeKind, relevantChange } from './netlink/relevance.js';
+import { type ChangeKind, type Relevance, relevantChange } from './netlink/relevance.js';
 import { netlinkAddress, openRouteSocket, SOL_NETLINK, setReceiveBuffer } from './netlink/session.js';
 import { forEachMessage, MalformedError } from './netlink/wire.js';
 
@@ -29,12 +29,12 @@ export class ChangeWatcher {
   #scheduled = false;
   #timer: NodeJS.Timeout | null = null;
   #lastToldMs = Number.NEGATIVE_INFINITY;
-  readonly #tables: () => ReadonlySet<number>;
+  readonly #relevance: () => Relevance;
   readonly #onChange: (change: KernelChange) => void;
 
-  /** @param tables the tables whose every route is of interest, asked anew each time */
-  constructor(tables: () => ReadonlySet<number>, onChange: (change: KernelChange) => void) {
-    this.#tables = tables;
+  /** @param relevance asked anew each time */
+  constructor(relevance: () => Relevance, onChange: (change: KernelChange) => void) {
+    this.#relevance = relevance;
     this.#onChange = onChange;
   }
 
@@ -66,7 +66,7 @@ export class ChangeWatcher {
 
   /** Called straight from libuv: reads all there is, throws nothing, leaves the telling to a later turn. */
   #drain(): void {
-    const tables = this.#tables();
+    const relevance = this.#relevance();
     for (let reads = 0; reads < READS_PER_PASS && this.#fd !== null; reads++) {
       try {
         const length = libc.recv(this.#fd, this.#datagram, libc.MSG_TRUNC);
@@ -76,7 +76,7 @@ export class ChangeWatcher {
           continue;
         }
         forEachMessage(this.#datagram.subarray(0, length), (message) => {
-          const kind = relevantChange(message, tables);
+          const kind = relevantChange(message, relevance);
           if (kind !== null) this.#pending.add(kind);
         });
       } catch (error) {

@@ -83,6 +83,8 @@ describe('kernel watcher', { skip: needsRoot }, () => {
     ];
     namespace.ip('neigh add 192.168.1.200 lladdr 02:00:00:00:00:09 dev eth0 nud reachable');
     namespace.ip('nexthop add id 7 via 10.1.0.9 dev eth0.5');
+    namespace.ip('route add 203.0.113.0/24 via 192.168.1.200 table 1000');
+    await kernel.snapshot({ tables: [1000], sysctls: [], nft: false });
     for (const [kind, words] of cases) {
       await fence();
       changes = [];
@@ -92,6 +94,20 @@ describe('kernel watcher', { skip: needsRoot }, () => {
     namespace.ip('route del default metric 50');
     namespace.ip('-6 rule del priority 6001');
     await fence();
+  });
+
+  test('of neighbours that fail only those are told that a route goes by', async () => {
+    const fails = (address: string): void => {
+      namespace.ip(`neigh replace ${address} lladdr 02:00:00:00:00:09 dev eth0 nud reachable`);
+      namespace.ip(`neigh change ${address} dev eth0 nud failed`);
+    };
+    const isTold = (): boolean => changes.some((change) => change.what.has('neighbour'));
+    changes = [];
+    for (let host = 201; host < 250; host += 1) fails(`192.168.1.${host}`);
+    await fence();
+    assert.equal(isTold(), false, 'somebody scans the network');
+    fails('192.168.1.200');
+    await eventually('the gateway is told', isTold);
   });
 
   test('loss of carrier at the other end is told as a link change', async () => {

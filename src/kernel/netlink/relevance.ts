@@ -9,8 +9,15 @@ import type { Message } from './wire.js';
 
 export type ChangeKind = 'link' | 'address' | 'route' | 'rule' | 'neighbour';
 
+export interface Relevance {
+  /** tables whose every route is of interest */
+  readonly tables: ReadonlySet<number>;
+  /** whether a route of interest goes by this neighbour */
+  isGateway(ifindex: number, address: string): boolean;
+}
+
 /** Throws a MalformedError for bytes that are no such message. */
-export function relevantChange(message: Message, tables: ReadonlySet<number>): ChangeKind | null {
+export function relevantChange(message: Message, { tables, isGateway }: Relevance): ChangeKind | null {
   switch (message.type) {
     case nl.RTM_NEWLINK:
     case nl.RTM_DELLINK:
@@ -33,9 +40,12 @@ export function relevantChange(message: Message, tables: ReadonlySet<number>): C
     case nl.RTM_NEWRULE:
     case nl.RTM_DELRULE:
       return 'rule';
-    case nl.RTM_NEWNEIGH:
-      // The others come and go all day; a failed one may be a gateway's.
-      return decodeNeighbour(message.body)?.state === 'failed' ? 'neighbour' : null;
+    case nl.RTM_NEWNEIGH: {
+      // They come and go all day, and each address of a LAN that somebody scans fails.
+      const neighbour = decodeNeighbour(message.body);
+      if (neighbour?.state !== 'failed') return null;
+      return isGateway(neighbour.ifindex, neighbour.address) ? 'neighbour' : null;
+    }
     default:
       return null;
   }

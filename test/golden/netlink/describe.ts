@@ -28,7 +28,11 @@ function describeMessage(message: Message): unknown {
   if (message.type === nl.NLMSG_DONE) return { is: 'done', ...parseStatus(message, 'done') };
   const decoder = decoders.get(message.type);
   if (decoder === undefined) return { is: `type ${message.type}` };
-  return { is: decoder[0], relevant: relevantChange(message, new Set([1000])), what: decoder[1](message.body) };
+  return {
+    is: decoder[0],
+    relevant: relevantChange(message, { tables: new Set([1000]), isGateway: () => true }),
+    what: decoder[1](message.body),
+  };
 }
 
 /** Throws a MalformedError for bytes that are no netlink. */
