@@ -18,6 +18,8 @@ const WATCH_PACE_MS = 200;
 const GIVE_UP_MS = 20_000;
 /** A recovered path must answer this share of its burst: one lucky packet is no recovery. */
 const RECOVERY_SHARE = 0.5;
+/** Of a silence that ends with a late answer: when less than this was lost it was slow, and otherwise silent. */
+const SLOW_SHARE = 0.5;
 /** Rechecks that events ask for are not started more often than this. */
 const RECHECK_PAUSE_MS = 1_000;
 
@@ -61,6 +63,8 @@ export class Detector {
   #burst: Burst | null = null;
   readonly #regular: Regular;
   #silentSinceMs: number | null = null;
+  /** of the present or last silence; null = nothing was heard since it began */
+  #lostShare: number | null = null;
   #reason: Reason = 'starting';
   #watching = false;
   #watch: Entry | null = null;
@@ -111,6 +115,14 @@ export class Detector {
   /** Send time of the first probe of the present silence. */
   get silentSinceMs(): number | null {
     return this.#silentSinceMs;
+  }
+
+  /**
+   * How much of what was asked in the last silence was lost, in [0, 1]: all, but where answers were only slow. Then the first of
+   * them tells: what was asked later is not lost.
+   */
+  get lostShare(): number {
+    return this.#lostShare ?? 1;
   }
 
   /** Why it is silent; meaningful in `silent` and `recovering`. */
@@ -239,6 +251,7 @@ export class Detector {
         return;
       case 'silent':
         if (probe.sentMs < (this.#silentSinceMs ?? nowMs)) return;
+        this.#lostShare ??= this.#lostBefore(probe, nowMs);
         if (this.#watching && this.#quorumNow() === 1) {
           // The silence is still being borne and has ended by itself: nothing happened.
           for (const target of this.targets) target.window.forgive(this.#silentSinceMs ?? nowMs, nowMs);
@@ -259,6 +272,14 @@ export class Detector {
         return;
       default:
     }
+  }
+
+  /** An answer in time proves nothing of the time before, and one that nobody would wait for is as good as lost. */
+  #lostBefore(probe: Outstanding, nowMs: number): number {
+    const [sinceMs, late] = [this.#silentSinceMs ?? nowMs, probe.due === null];
+    if (!late || nowMs <= sinceMs || nowMs - probe.sentMs > this.#probe.timeoutMs) return 1;
+    const share = (probe.sentMs - sinceMs) / (nowMs - sinceMs);
+    return share < SLOW_SHARE ? share : 1;
   }
 
   #miss(id: number, probe: Outstanding, reason: LossReason, detail: string, nowMs: number): void {
@@ -358,6 +379,7 @@ export class Detector {
       this.#silentSinceMs = burst.silentSinceMs;
       this.#watching = true;
     }
+    this.#lostShare = null;
     this.#reason = this.#diagnose(burst.reasons);
     this.#become('silent', nowMs);
     if (this.#watching) this.#planWatch(nowMs);

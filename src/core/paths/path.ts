@@ -388,7 +388,7 @@ export class Path {
     });
     if (trouble === 'as-before') return null;
     const paceMs = this.verdict.health === 'down' ? this.detector.intervalMs : WATCHED_PACE_MS;
-    return this.silences.see(trouble, nowMs - paceMs / 2);
+    return this.silences.see(trouble, nowMs - paceMs / 2, this.detector.lostShare);
   }
 
   unwatched(spanMs: number, nowMs: number): void {

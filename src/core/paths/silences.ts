@@ -38,6 +38,8 @@ const FORESEEN_MS = 60_000;
  * now closely, now roughly teach badly.
  */
 const RESTLESS_MS = 3_600_000;
+/** Of what is over: a silence in which nothing was lost is one all the same. */
+const LEAST_SEVERITY = 0.01;
 /** Before anything is known of a path that failed in an earlier run. */
 const UNKNOWN_HOLD_MS = 30_000;
 
@@ -66,8 +68,12 @@ export class Silences {
     return this.#trouble;
   }
 
-  /** @param endedMs when the former trouble is thought to have ended, should this be null. @returns a silence that is over by this */
-  see(trouble: Trouble | null, endedMs: number): EndedSilence | null {
+  /**
+   * @param endedMs when the former trouble is thought to have ended, should this be null
+   * @param lostShare how much of it was lost, should it have been a silence: what only came late is not, in [0, 1]
+   * @returns a silence that is over by this
+   */
+  see(trouble: Trouble | null, endedMs: number, lostShare = 1): EndedSilence | null {
     const former = this.#trouble;
     if (trouble === null && former === null) return null;
     if (former !== null) this.#weigh(former.severity, endedMs);
@@ -79,7 +85,9 @@ export class Silences {
       const lengthMs = atMs - former.sinceMs;
       // How much was lost in the end is no measure: a window empties slowly.
       const partial = former.cause === 'loss' && lengthMs > 0;
-      const severity = partial ? Math.min(1, Math.max(0.01, this.#lost.weighedMs / lengthMs)) : former.severity;
+      const slow = former.cause === 'gateway' || former.cause === 'upstream' ? lostShare : 1;
+      const share = partial ? this.#lost.weighedMs / lengthMs : former.severity * slow;
+      const severity = Math.min(1, Math.max(LEAST_SEVERITY, share));
       this.#judgement.silenceChanged(former.cause, severity);
       this.#judgement.silenceEnded(atMs);
       this.#restlessUntilMs = atMs + RESTLESS_MS;

@@ -57,7 +57,8 @@ function groundOf(path: Path, health: HealthChange['to']['health']): string | nu
 export function silenceRecord(path: Path, silence: EndedSilence, borne: boolean, beganWallMs: number): HistoryRecord {
   const { cause, severity } = silence;
   const lengthMs = Math.round(silence.lengthMs);
-  const what = cause === 'loss' ? 'a lossy time' : cause === 'carrier' ? 'a loss of carrier' : 'a silence';
+  const silent = severity < 1 ? 'a slow time' : 'a silence';
+  const what = cause === 'loss' ? 'a lossy time' : cause === 'carrier' ? 'a loss of carrier' : silent;
   const text = `${what} of ${formatDuration(lengthMs)}${borne ? ' was borne' : ' is over'}`;
   const data = { cause, severity: Number(severity.toFixed(2)), beganWallMs: Math.round(beganWallMs), lengthMs, borne };
   return recordOf('silence', 'info', text, path, data);

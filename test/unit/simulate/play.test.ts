@@ -34,6 +34,15 @@ function near(actual: number, expected: number, within: number, what: string): v
   assert.ok(Math.abs(actual - expected) <= within, `${what}: ${actual}, not ${expected}`);
 }
 
+test('an uplink that is only slow for three seconds each half minute is not left for that', async () => {
+  const link = linkOf('a', 2 * HOUR_MS);
+  const slow = Array.from({ length: 7200 }, (_, s) => ({ fromMs: 1000 * s, rttMs: s % 37 < 3 ? 950 : 30 }));
+  const made = twoUplinks({ failAfterMs: null, recoverAfterMs: null });
+  const { feltS, switches } = await playOf([{ ...link, rtts: slow }], made);
+  assert.equal(feltS, 0, 'nothing is lost');
+  assert.equal(switches, 0);
+});
+
 test('an hour without trouble costs nothing, and settling is free', async () => {
   const { feltS, switches, onBackupS, cost, moves, complete, healths, probes } = await playOf([linkOf('a', HOUR_MS)]);
   assert.deepEqual(

@@ -113,6 +113,38 @@ test('an answer that was under way when the line broke proves nothing', () => {
   assert.ok(since >= 30_000 && since <= 30_300, `silent since ${since}`);
 });
 
+test('of a silence that a late answer ends only what was asked before that is lost; one that nobody would wait for is lost', () => {
+  const shareAfter = (network: (sentMs: number, cutMs: number) => number | null): number => {
+    const bench = settled();
+    const before = bench.network;
+    bench.network = (label, sentMs) => (sentMs >= 60_000 && sentMs < 63_000 ? network(sentMs, 60_000) : before(label, sentMs));
+    bench.runUntil(70_000);
+    assert.ok(bench.states.some((s) => s.state === 'silent' && s.atMs > 60_000));
+    assert.equal(bench.state, 'answering');
+    return bench.detector.lostShare;
+  };
+  assert.equal(
+    shareAfter(() => 900),
+    0,
+    'everything came, late',
+  );
+  assert.equal(
+    shareAfter(() => null),
+    1,
+    'nothing came',
+  );
+  assert.equal(
+    shareAfter((sentMs, cutMs) => (sentMs < cutMs + 1_500 ? null : 600)),
+    1,
+    'most of it was lost',
+  );
+  assert.equal(
+    shareAfter(() => 2_500),
+    1,
+    'all of it came after more than the time limit',
+  );
+});
+
 test('a late answer repairs the loss record', () => {
   const bench = settled({ targets: ['a', 'b'] });
   const [a] = bench.detector.targets;

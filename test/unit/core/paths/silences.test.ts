@@ -40,6 +40,21 @@ test('what is lost in part counts by its average, not by how it ended', () => {
   assert.ok(ended !== null && Math.abs(ended.severity - 0.37) < 1e-9, `${ended?.severity}`);
 });
 
+test('answers that only came late are no outage: they teach that it ends, and that it costs nothing', () => {
+  const patience = (lostShare: number): number => {
+    const silences = noSilences(uplink);
+    for (let atMs = 60_000; atMs < 2_400_000; atMs += 37_000) {
+      silences.see(silence(atMs), atMs);
+      const ended = silences.see(null, atMs + 900, lostShare);
+      assert.equal(ended?.severity, Math.max(0.01, lostShare));
+    }
+    silences.see(silence(2_500_000), 2_500_000);
+    return (silences.patienceEndsMs() ?? Number.NaN) - 2_500_000;
+  };
+  assert.ok(patience(1) < 900, 'a second lost every half minute is not worth staying for');
+  assert.ok(patience(0) > 900, 'a second of slowness is');
+});
+
 test('patience borne with a lossy time is no patience with the silence that follows it', () => {
   const silences = noSilences(uplink);
   silences.see(silence(0, { cause: 'loss', severity: 0.1 }), 0);
