@@ -69,6 +69,10 @@ function connectedNetworks(state: KernelState): Network[] {
   }
   for (const route of state.routes) {
     const [nexthop] = route.nexthops;
+    // A gateway installed with `onlink` is on its link, whatever networks are there.
+    if (route.table === MAIN_TABLE)
+      for (const { ifindex, gateway, onlink } of route.nexthops)
+        if (onlink && gateway !== null) add(ifindex, route.family, gateway, fullLength(route.family));
     if (nexthop === undefined || !onLinkOf(route, nexthop.ifindex)) continue;
     const [address, length] = route.destination.split('/');
     if (address !== undefined)

@@ -11,7 +11,7 @@ import type { Kernel, KernelState, LinkState } from '../../core/kernel.js';
 import type { SavedState } from '../../core/messages.js';
 import { type Family, pathKey } from '../../core/model.js';
 import { AutoGateway } from '../../core/paths/auto-gateway.js';
-import { linkNamed, placeGateway } from '../../core/paths/topology.js';
+import { linkNamed, onlinkHops, placeGateway, type RouteSight } from '../../core/paths/topology.js';
 import { ownsInterface } from '../../core/plan/plan-input.js';
 import { sysctlKeys } from '../../core/plan/plan-sysctls.js';
 import { LOCK_FILE, loadState } from '../../history/state-store.js';
@@ -57,8 +57,9 @@ export async function collectFacts(places: Places): Promise<Facts> {
     const addresses = config === null ? new Map<string, readonly string[]>() : await gatewayNames(config);
     const first = await snapshot(kernel, config, [], tools.nft);
     const { saved } = await loadState(places.stateDir, { putAside: false });
-    const autos = config === null ? [] : findAutos(config, first, saved, await readHints(places, first, config));
-    const paths = config === null ? [] : placePaths(config, first, addresses, autos);
+    const autos =
+      config === null ? [] : findAutos(config, sightOf(config, first, saved), saved, await readHints(places, first, config));
+    const paths = config === null ? [] : placePaths(config, sightOf(config, first, saved), addresses, autos);
     const state = await snapshot(kernel, config, [...new Set(paths.map((path) => path.interface))], tools.nft);
     const process = processFact('self', globalThis.process.pid, globalThis.process.getegid?.() ?? 0);
     return {
@@ -127,17 +128,20 @@ async function readHints(places: Places, state: KernelState, config: Config): Pr
 
 type FoundAuto = AutoFact & { readonly gateway: string | null };
 
+function sightOf(config: Config, state: KernelState, saved: SavedState | null): RouteSight {
+  return { state, ownProtocol: config.kernel.protocol, displaced: saved?.restore.routes ?? [] };
+}
+
 /** As the engine finds them. */
-function findAutos(config: Config, state: KernelState, saved: SavedState | null, hints: readonly UplinkHint[]): FoundAuto[] {
+function findAutos(config: Config, sight: RouteSight, saved: SavedState | null, hints: readonly UplinkHint[]): FoundAuto[] {
   return config.uplinks.flatMap((uplink) =>
     uplink.gateways.flatMap(({ family, host }) => {
       if (host.kind !== 'auto' || uplink.interface === null) return [];
-      const link = linkNamed(state, uplink.interface);
+      const link = linkNamed(sight.state, uplink.interface);
       const auto = new AutoGateway(family, saved?.gateways?.[pathKey(uplink.name, family)] ?? null);
       const said = hints.filter((hint) => hint.family === family && link !== null && isNameOf(link, hint.interface));
       for (const hint of said) auto.hear(hint);
-      const displaced = saved?.restore.routes ?? [];
-      if (link !== null) auto.see({ state, link, ownProtocol: config.kernel.protocol, displaced });
+      if (link !== null) auto.see({ ...sight, link });
       const { address = null, source = null } = auto.current ?? {};
       const hinted = said.some((hint) => hint.gateway !== null);
       return [{ uplink: uplink.name, family, interface: link?.name ?? uplink.interface, source, hinted, gateway: address }];
@@ -151,10 +155,11 @@ function isNameOf(link: LinkState, name: string): boolean {
 
 function placePaths(
   config: Config,
-  state: KernelState,
+  sight: RouteSight,
   addresses: ReadonlyMap<string, readonly string[]>,
   autos: readonly FoundAuto[],
 ): PathFact[] {
+  const { state } = sight;
   const found = config.uplinks.flatMap((uplink) => {
     let hint: string | null = null;
     return uplink.gateways.flatMap(({ family, host }) => {
@@ -166,7 +171,8 @@ function placePaths(
       }
       const gateway = host.kind === 'address' ? host.address : addresses.get(host.name)?.find((address) => isOf(address, family));
       if (gateway === undefined) return [];
-      const { link } = placeGateway(state, { family, gateway, wanted: uplink.interface, lastKnown: null, hint });
+      const onlink = onlinkHops(sight, family);
+      const { link } = placeGateway(state, { family, gateway, wanted: uplink.interface, lastKnown: null, hint, onlink });
       if (link === null) return [];
       hint = link.name;
       return [{ uplink: uplink.name, family, gateway, interface: link.name }];

@@ -4,11 +4,11 @@
  * route may be refused unseen while ours stands. Pure look-ups; knows nothing of health.
  */
 import type { UplinkHint } from '../hint.js';
-import type { KernelState, LinkState, RouteState } from '../kernel.js';
+import type { LinkState, RouteState } from '../kernel.js';
 import type { Family } from '../model.js';
 import { isLinkLocal, sameAddress } from '../net.js';
 import { protocolName } from '../plan/protocols.js';
-import { isConnectedBy, MAIN_TABLE } from './topology.js';
+import { isConnectedBy, MAIN_TABLE, onlinkHops, type RouteSight } from './topology.js';
 
 export interface FoundGateway {
   /** null = none is needed: the link has only one other end */
@@ -34,13 +34,9 @@ const DISPLACED = 1;
 const LINK_ITSELF = 0;
 const LAST_KEY = 'last known';
 
-export interface GatewaySight {
-  readonly state: KernelState;
+/** Our own routes name nobody here. */
+export interface GatewaySight extends RouteSight {
   readonly link: LinkState;
-  /** routes of this protocol are ours and prove nothing */
-  readonly ownProtocol: number;
-  /** foreign defaults that we took the place of */
-  readonly displaced: readonly RouteState[];
 }
 
 export class AutoGateway {
@@ -138,8 +134,11 @@ export class AutoGateway {
     ];
   }
 
-  #choose({ state, link }: GatewaySight, before: FoundGateway | null): FoundGateway | null {
-    const reachable = (address: string | null): boolean => address === null || isConnectedBy(state, this.#family, address, link);
+  #choose(sight: GatewaySight, before: FoundGateway | null): FoundGateway | null {
+    const { state, link } = sight;
+    const onlink = onlinkHops(sight, this.#family);
+    const reachable = (address: string | null): boolean =>
+      address === null || isConnectedBy(state, this.#family, address, link, onlink);
     const byNews = [...this.#claims.values()].sort((a, b) => b.heard - a.heard || b.weight - a.weight);
     const best =
       byNews.find((claim) => claim.weight !== LINK_ITSELF && reachable(claim.address)) ??

@@ -20,13 +20,13 @@ import {
 } from '../detect/hold-down.js';
 import type { Target, TargetAddress } from '../detect/target.js';
 import type { UplinkHint } from '../hint.js';
-import type { KernelState, Nexthop, RouteState } from '../kernel.js';
+import type { KernelState, Nexthop } from '../kernel.js';
 import { type Family, type PathKey, pathKey, type Reason } from '../model.js';
 import { sameAddress, splitZone } from '../net.js';
 import type { ProbePath } from '../probe.js';
 import { AutoGateway } from './auto-gateway.js';
 import type { EndedSilence, Silences } from './silences.js';
-import { linkNamed, placeGateway } from './topology.js';
+import { linkNamed, onlinkHops, placeGateway, type RouteSight } from './topology.js';
 import { troubleNow } from './trouble.js';
 
 /** So long a gateway's name may take before its path counts as down. */
@@ -43,13 +43,9 @@ export interface PathPort {
 }
 
 /** A new snapshot, and whose the routes in it are. */
-export interface PathSight {
-  readonly state: KernelState;
+export interface PathSight extends RouteSight {
   /** the interface of the same uplink's other family, for a link-local gateway without a zone */
   readonly hint: string | null;
-  readonly ownProtocol: number;
-  /** foreign defaults that we took the place of */
-  readonly displaced: readonly RouteState[];
 }
 
 /** What happened to a path in one assessment. */
@@ -87,6 +83,8 @@ export class Path {
   mac: string | null = null;
   /** the kernel takes routes through it */
   connected = false;
+  /** its route has to say `onlink`: no network of the link needs to hold the gateway */
+  onlink = false;
   linkFault: Reason | null = 'no-address';
   /** the gateway's name has been asked for, and the answer may still come */
   #awaitsName = false;
@@ -221,9 +219,11 @@ export class Path {
       wanted: this.uplink.interface,
       lastKnown: this.interface,
       hint,
+      onlink: onlinkHops(sight, this.family),
     });
     this.linkFault = place.fault;
     this.connected = place.connected;
+    this.onlink = place.onlink;
     if (place.link === null) {
       const lost = this.ifindex !== null;
       this.ifindex = null;
@@ -243,17 +243,19 @@ export class Path {
     this.mac = entry?.mac ?? this.mac;
   }
 
-  #locateAuto(auto: AutoGateway, { state, ownProtocol, displaced }: PathSight): boolean {
+  #locateAuto(auto: AutoGateway, sight: PathSight): boolean {
+    const { state } = sight;
     const link = linkNamed(state, this.uplink.interface);
     const before = { ifindex: this.ifindex, gateway: this.gateway };
     this.connected = false;
+    this.onlink = false;
     this.ifindex = link?.index ?? null;
     this.interface = link?.name ?? this.interface;
     if (link === null) {
       this.linkFault = 'interface-gone';
       return before.ifindex !== null;
     }
-    auto.see({ state, link, ownProtocol, displaced });
+    auto.see({ ...sight, link });
     const found = auto.current;
     this.gateway = found?.address ?? null;
     const here = state.addresses.filter((a) => a.ifindex === link.index && a.family === this.family);
@@ -267,8 +269,10 @@ export class Path {
         wanted: link.name,
         lastKnown: link.name,
         hint: null,
+        onlink: onlinkHops(sight, this.family),
       });
       this.connected = place.connected;
+      this.onlink = place.onlink;
       this.linkFault = place.fault;
     } else if (found !== null) {
       this.connected = link.adminUp;
@@ -289,13 +293,14 @@ export class Path {
   }
 
   /** `hop` of the plan: null while no route through it can stand. */
-  hop(): { ifindex: number; interface: string; gateway: string | null } | null {
+  hop(): { ifindex: number; interface: string; gateway: string | null; onlink: boolean } | null {
     if (!this.connected || this.ifindex === null || this.interface === null) return null;
     if (this.gateway === null && this.auto === null) return null;
     return {
       ifindex: this.ifindex,
       interface: this.interface,
       gateway: this.gateway === null ? null : splitZone(this.gateway)[0],
+      onlink: this.onlink,
     };
   }
 

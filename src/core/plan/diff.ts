@@ -161,7 +161,7 @@ function sameHops(a: readonly Nexthop[], b: readonly Nexthop[]): boolean {
 function sameHop(a: Nexthop | undefined, b: Nexthop | undefined): boolean {
   if (a === undefined || b === undefined || a.ifindex !== b.ifindex || (a.weight ?? 1) !== (b.weight ?? 1)) return false;
   if (a.gateway === null || b.gateway === null) return a.gateway === b.gateway;
-  return sameAddress(a.gateway, b.gateway);
+  return a.onlink === b.onlink && sameAddress(a.gateway, b.gateway);
 }
 
 /** `0\t0` and `0 0` are one value. */

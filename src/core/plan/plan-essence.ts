@@ -26,7 +26,8 @@ export function essenceOf({ config, families, paths, adminOf, lingers, refused, 
   if (connections !== null || drill !== null || via.length + services.followers.length > 0 || refused || drilled) return null;
   const chosen = families.map((f) => `${f.active} ${f.reason} ${f.sharing.map((s) => `${s.uplink}=${s.weight}`).join()}`);
   const ways = paths.map(
-    (p) => `${p.key} ${p.verdict.health} ${adminOf(p.uplink.name)} ${p.connected} ${p.gateway} ${p.mac} ${lingers(p)}`,
+    (p) =>
+      `${p.key} ${p.verdict.health} ${adminOf(p.uplink.name)} ${p.connected} ${p.onlink} ${p.gateway} ${p.mac} ${lingers(p)}`,
   );
   return [...chosen, ...ways].join(';');
 }

@@ -6,6 +6,8 @@ export interface Hop {
   readonly interface: string;
   /** null = the link has only one other end */
   readonly gateway: string | null;
+  /** the gateway is on the link though no network there may hold it */
+  readonly onlink: boolean;
 }
 
 export interface Place {

@@ -114,7 +114,9 @@ function sharedHops(family: Family, paths: readonly PlanPath[], sharing: readonl
 }
 
 function nexthop(hop: Hop): Nexthop {
-  return { ifindex: hop.ifindex, gateway: hop.gateway === null ? null : splitZone(hop.gateway)[0], onlink: false };
+  // Without a gateway the kernel takes no such flag.
+  if (hop.gateway === null) return { ifindex: hop.ifindex, gateway: null, onlink: false };
+  return { ifindex: hop.ifindex, gateway: splitZone(hop.gateway)[0], onlink: hop.onlink };
 }
 
 function defaultRoute(

@@ -96,6 +96,19 @@ test('a gateway on no connected network is an error that names the networks', ()
   ]);
 });
 
+test('a gateway that the system installed with onlink needs no network', () => {
+  const routes = MACHINE.routes.map((r) => (r.destination === 'default' ? route(254, 'default', 16, 3, '172.31.1.1') : r));
+  const cloud = (onlink: boolean): KernelState => ({
+    ...MACHINE,
+    routes: routes.map((r) => ({ ...r, nexthops: r.nexthops.map((hop) => ({ ...hop, onlink })) })),
+  });
+  for (const where of ['', ', interface: eth1']) {
+    assert.deepEqual(check(one(`gateway: 172.31.1.1${where}`), cloud(true)), []);
+    assert.match(check(one(`gateway: 172.31.1.1${where}`), cloud(false)).join(), /on no (connected )?network/);
+  }
+  assert.match(check(one('gateway: 172.31.1.1, interface: eth0'), cloud(true)).join(), /on no network of eth0/);
+});
+
 test('what may yet come is a warning', () => {
   assert.deepEqual(check(one('gateway: 192.168.2.1, interface: wan7')), [
     'f:2: warning: uplinks.a.interface: found "wan7"; there is no such interface now; it may come. There are eth0, eth1, ppp0, eth9.',

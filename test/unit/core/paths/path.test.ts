@@ -125,7 +125,12 @@ test('it knows when it was moved to another link, and what a route through it ne
   const kernel = bareKernel();
   const bench = new PathBench();
   assert.equal(bench.path.locate(sight(kernel.state, null)), true);
-  assert.deepEqual(bench.path.hop(), { ifindex: kernel.link('eth0').index, interface: 'eth0', gateway: '192.168.1.253' });
+  assert.deepEqual(bench.path.hop(), {
+    ifindex: kernel.link('eth0').index,
+    interface: 'eth0',
+    gateway: '192.168.1.253',
+    onlink: false,
+  });
   assert.equal(bench.path.locate(sight(kernel.state, null)), false);
   kernel.setCarrier('eth0', false);
   assert.equal(bench.path.locate(sight(kernel.state, null)), false);

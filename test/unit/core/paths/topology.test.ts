@@ -23,7 +23,7 @@ function place(
   change: Partial<PlaceQuestion> = {},
 ): [string | null, string | null, boolean] {
   const family = gateway.includes(':') ? 6 : 4;
-  const found = placeGateway(state, { family, gateway, wanted: null, lastKnown: null, hint: null, ...change });
+  const found = placeGateway(state, { family, gateway, wanted: null, lastKnown: null, hint: null, onlink: [], ...change });
   return [found.link?.name ?? null, found.fault, found.connected];
 }
 

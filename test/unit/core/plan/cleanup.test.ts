@@ -94,7 +94,7 @@ test('with other programs at work meanwhile: never without a default, and nothin
 // ---- single cases ----------------------------------------------------------------------------------------------------
 
 function oneArmed(kernel: FakeKernel): PlanInput {
-  const hop = (gateway: string) => ({ ifindex: kernel.link('eth0').index, interface: 'eth0', gateway });
+  const hop = (gateway: string) => ({ ifindex: kernel.link('eth0').index, interface: 'eth0', gateway, onlink: false });
   return planInput({
     paths: [planPath(4, 0, hop('192.168.1.253')), planPath(4, 1, hop('192.168.1.1'))],
     chosen: { 4: true, 6: false },
@@ -195,6 +195,7 @@ test('several next hops as the last way out stay as one static route, without th
         ifindex: kernel.link(device).index,
         interface: device,
         gateway: family === 4 ? four : six,
+        onlink: false,
       });
       const paths = [
         planPath(family, 0, hop('eth0', '192.168.1.253', 'fe80::253')),

@@ -148,8 +148,8 @@ test('what stands as planned asks for nothing', () => {
 
 const kernel = bareKernel();
 const eth0 = kernel.link('eth0').index;
-const FAST = { ifindex: eth0, interface: 'eth0', gateway: '192.168.1.253' };
-const BACKUP = { ifindex: eth0, interface: 'eth0', gateway: '192.168.1.1' };
+const FAST = { ifindex: eth0, interface: 'eth0', gateway: '192.168.1.253', onlink: false };
+const BACKUP = { ifindex: eth0, interface: 'eth0', gateway: '192.168.1.1', onlink: false };
 
 function input(change: Partial<PlanInput> = {}): PlanInput {
   return planInput({
@@ -270,7 +270,9 @@ test('IPv6 swaps a route of its own kind: the one by router advertisement beside
   const kernel = bareKernel();
   const [eth0, wan0] = [kernel.link('eth0').index, kernel.link('wan0').index];
   const shares = (...gateways: [number, string][]): PlanInput => {
-    const paths = gateways.map(([ifindex, gateway], slot) => planPath(6, slot, { ifindex, interface: 'eth0', gateway }));
+    const paths = gateways.map(([ifindex, gateway], slot) =>
+      planPath(6, slot, { ifindex, interface: 'eth0', gateway, onlink: false }),
+    );
     return planInput({ paths, sharing: { 4: [], 6: paths.map((p) => ({ slot: p.slot, weight: 1 })) } });
   };
   kernel.foreign({ op: 'route-append', route: foreignDefault(kernel, 'fe80::253', 'eth0', { protocol: 9, metric: 1 }) });

@@ -14,7 +14,7 @@ function inputOf(
   order: readonly string[] = ['192.168.1.253', '192.168.1.1'],
   families: readonly (4 | 6)[] = [4],
 ): PlanInput {
-  const hop = (gateway: string) => ({ ifindex: kernel.link('eth0').index, interface: 'eth0', gateway });
+  const hop = (gateway: string) => ({ ifindex: kernel.link('eth0').index, interface: 'eth0', gateway, onlink: false });
   const six = (gateway: string): string => `fe80::${gateway.split('.').at(-1)}`;
   return planInput({
     paths: families.flatMap((family) =>

@@ -13,7 +13,7 @@ const kernel = bareKernel();
 function path(family: 4 | 6, slot: number, device: string | null): PlanPath {
   if (device === null) return planPath(family, slot, null);
   const gateway = family === 4 ? `192.168.${slot}.1` : `fe80::${slot + 1}%${device}`;
-  return planPath(family, slot, { ifindex: kernel.link(device).index, interface: device, gateway });
+  return planPath(family, slot, { ifindex: kernel.link(device).index, interface: device, gateway, onlink: false });
 }
 
 function planOf(paths: readonly PlanPath[], change: Partial<PlanInput> = {}, seen: Partial<KernelState> = {}) {
@@ -226,7 +226,7 @@ test('one-armed nothing is remembered, unless this machine hides the LAN', () =>
 });
 
 test('IPv6 does not share with a link that has no gateway: the choice goes alone', () => {
-  const modem = planPath(6, 1, { ifindex: kernel.link('wan0').index, interface: 'wan0', gateway: null });
+  const modem = planPath(6, 1, { ifindex: kernel.link('wan0').index, interface: 'wan0', gateway: null, onlink: false });
   const sharing = { 4: [], 6: [0, 1].map((slot) => ({ slot, weight: 1 })) };
   const hopsOf = (paths: PlanPath[]) => planOf(paths, { sharing }).defaults[0]?.nexthops.length;
   assert.equal(hopsOf([path(6, 0, 'eth0'), modem]), 1);

@@ -70,7 +70,7 @@ export function randomInput(kernel: FakeKernel, random: Random): PlanInput {
   const paths = ([4, 6] as const).flatMap((family) => {
     const ways = [...GATEWAYS[family]].sort(() => random.next() - 0.5).slice(0, 2 + Math.floor(random.between(0, 2)));
     return ways.map(([gateway, device], slot): PlanPath => {
-      const hop = { ifindex: kernel.link(device).index, interface: device, gateway };
+      const hop = { ifindex: kernel.link(device).index, interface: device, gateway, onlink: false };
       return random.chance(0.15)
         ? planPath(family, slot, null, { place: { ...hop, mac: null, own: true } })
         : planPath(family, slot, hop);
