@@ -70,6 +70,8 @@ export interface RouteState {
   readonly expires: boolean;
   /** base64 of the attributes that this snapshot does not name (MTU, metrics, encap, nexthop id …), so that it can be put back whole */
   readonly rest: string;
+  /** RTA_PREF, as a router advertised itself (RFC 4191), for reading alone: `rest` has it too; absent = medium */
+  readonly preference?: 'high' | 'low';
 }
 
 export interface RuleState {

@@ -39,11 +39,18 @@ export interface GatewaySight extends RouteSight {
   readonly link: LinkState;
 }
 
+interface RouteHop {
+  readonly route: RouteState;
+  readonly address: string | null;
+}
+
 export class AutoGateway {
   readonly #family: Family;
   readonly #claims = new Map<string, Claim>();
   /** sources of hints: their claims stand until they say otherwise */
   readonly #hints = new Set<string>();
+  /** routers whose neighbour entry has failed, until one is seen that has not */
+  readonly #silent = new Set<string>();
   #heard = 0;
   #current: FoundGateway | null;
   /** of an earlier run, until the kernel was looked at */
@@ -109,29 +116,57 @@ export class AutoGateway {
   }
 
   #readKernel(sight: GatewaySight): { key: string; address: string | null; source: string; weight: number }[] {
-    const { state, link, ownProtocol, displaced } = sight;
-    const found = (routes: readonly RouteState[], weight: number) =>
-      routes
-        .filter((r) => r.family === this.#family && r.table === MAIN_TABLE && r.destination === 'default' && r.type === 'unicast')
-        .filter((r) => r.protocol !== ownProtocol)
-        .toSorted((a, b) => a.metric - b.metric)
-        .flatMap((r) =>
-          r.nexthops
-            .filter((hop) => hop.ifindex === link.index)
-            .map((hop) => ({
-              key: `route of ${protocolName(r.protocol)}`,
-              address: hop.gateway,
-              source: `route of ${protocolName(r.protocol)}`,
-              weight,
-            })),
-        );
+    const { state, link, displaced } = sight;
+    const saying = (hops: readonly RouteHop[], weight: number) =>
+      hops.map(({ route, address }) => {
+        const source = `route of ${protocolName(route.protocol)}`;
+        return { key: source, address, source, weight };
+      });
+    const standing = this.#hopsOf(state.routes, sight);
+    this.#noteNeighbours(sight, standing);
     const itself = link.pointToPoint && state.addresses.some((a) => a.ifindex === link.index && a.family === this.#family);
     return [
-      ...found(state.routes, IN_FORCE),
+      ...saying(this.#byRank(standing), IN_FORCE),
       // The newest of those that stood in our place stands last.
-      ...found([...displaced].reverse(), DISPLACED),
+      ...saying(this.#hopsOf([...displaced].reverse(), sight), DISPLACED),
       ...(itself ? [{ key: 'link', address: null, source: 'point-to-point link', weight: LINK_ITSELF }] : []),
     ];
+  }
+
+  /** Next hops on the link of others' defaults in main, those of the lowest metric first. */
+  #hopsOf(routes: readonly RouteState[], { link, ownProtocol }: GatewaySight): RouteHop[] {
+    return routes
+      .filter((r) => r.family === this.#family && r.table === MAIN_TABLE && r.destination === 'default' && r.type === 'unicast')
+      .filter((r) => r.protocol !== ownProtocol)
+      .toSorted((a, b) => a.metric - b.metric)
+      .flatMap((route) =>
+        route.nexthops.filter((hop) => hop.ifindex === link.index).map((hop) => ({ route, address: hop.gateway })),
+      );
+  }
+
+  /** Of several the kernel would take the better one (RFC 4191), but none that is gone; among equals the one in use stays. */
+  #byRank(hops: readonly RouteHop[]): RouteHop[] {
+    const silent = ({ address }: RouteHop): number => (address !== null && this.#silent.has(address) ? 1 : 0);
+    const rank = ({ route }: RouteHop): number => (route.preference === 'high' ? 0 : route.preference === 'low' ? 2 : 1);
+    const other = ({ address }: RouteHop): number => (this.#current !== null && sameHop(this.#current.address, address) ? 0 : 1);
+    return hops.toSorted(
+      (a, b) => silent(a) - silent(b) || a.route.metric - b.route.metric || rank(a) - rank(b) || other(a) - other(b),
+    );
+  }
+
+  /**
+   * Nobody asks for a router that is passed over, and its entry is forgotten in time: it stays silent until it shows itself, as by its
+   * next advertisement.
+   */
+  #noteNeighbours({ state, link }: GatewaySight, hops: readonly RouteHop[]): void {
+    const addresses = hops.flatMap(({ address }) => address ?? []);
+    for (const silent of this.#silent) if (!addresses.includes(silent)) this.#silent.delete(silent);
+    if (addresses.length < 2) return;
+    for (const address of addresses) {
+      const entry = state.neighbours.find((n) => n.ifindex === link.index && sameAddress(n.address, address));
+      if (entry?.state === 'failed') this.#silent.add(address);
+      else if (entry !== undefined && entry.state !== 'incomplete' && entry.state !== 'none') this.#silent.delete(address);
+    }
   }
 
   #choose(sight: GatewaySight, before: FoundGateway | null): FoundGateway | null {

@@ -101,6 +101,9 @@ function withoutState(multipath: Buffer): Buffer {
   return kept;
 }
 
+/** ICMPV6_ROUTER_PREF_*: 0 is medium, and so is the reserved 2 (RFC 4191, 2.1). */
+const PREFERENCES: Readonly<Record<number, RouteState['preference']>> = { 1: 'high', 3: 'low' };
+
 /** Throws a MalformedError. Null for a family other than IPv4 and IPv6. */
 export function decodeRoute(body: Buffer): RouteState | null {
   need(body, RTMSG_LENGTH, 'route message');
@@ -117,6 +120,7 @@ export function decodeRoute(body: Buffer): RouteState | null {
   let multipath: Nexthop[] | null = null;
   let expires = false;
   let nexthopObject = false;
+  let preference: RouteState['preference'];
   const rest: Buffer[] = [];
   if (sourceLength !== 0 || type === 'other') {
     rest.push(attributeBytes(REST_HEADER, Buffer.from([sourceLength, type === 'other' ? rtmType : 0])));
@@ -168,6 +172,7 @@ export function decodeRoute(body: Buffer): RouteState | null {
       case nl.RTA.pref:
         // Every IPv6 route carries it; 0 (medium) is what a route without it gets.
         if (u8(value) !== 0) rest.push(attributeBytes(attribute, value));
+        preference = PREFERENCES[u8(value)];
         break;
       default:
         rest.push(attributeBytes(attribute, value));
@@ -189,6 +194,7 @@ export function decodeRoute(body: Buffer): RouteState | null {
     nexthops: isGuard(type) ? [] : (multipath ?? single),
     expires,
     rest: rest.length === 0 ? '' : Buffer.concat(rest).toString('base64'),
+    ...(preference === undefined ? {} : { preference }),
   };
 }
 

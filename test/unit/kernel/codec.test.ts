@@ -177,6 +177,24 @@ describe('what is written is read back', () => {
     for (const weight of [0, 257, 1.5, Number.NaN]) assert.throws(() => written([weight, 1]), KernelError);
   });
 
+  test("a router's preference is read, and put back by `rest` alone", () => {
+    const [sample] = fc.sample(routes, 1);
+    assert.ok(sample);
+    const nexthops = [{ ifindex: 3, gateway: 'fe80::1', onlink: false }];
+    const base: RouteState = { ...sample, family: 6, destination: 'default', prefsrc: null, type: 'unicast', nexthops };
+    const read = (route: RouteState): RouteState | null =>
+      decodeRoute(encodeRoute(nl.RTM_NEWROUTE, 0, 1, route).subarray(HEADER_LENGTH));
+    const PREF = { 1: 'high', 2: undefined, 3: 'low' } as const;
+    for (const [value, preference] of Object.entries(PREF)) {
+      const rest = Buffer.from([5, 0, nl.RTA.pref, 0, Number(value), 0, 0, 0]).toString('base64');
+      const route = read({ ...base, rest });
+      assert.equal(route?.preference, preference);
+      assert.equal(route?.rest, rest);
+      assert.deepEqual(read(route), route);
+    }
+    assert.equal(read({ ...base, rest: '', preference: 'high' })?.preference, undefined);
+  });
+
   test('rules that cannot be are not written', () => {
     const rule: RuleState = { family: 4, priority: 1, table: 254, mark: 0, mask: 0, protocol: 1, other: false };
     for (const change of [

@@ -1,7 +1,7 @@
 /** `gateway: auto`: whose word counts, in which order of hearing, and what silence means. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { RouteState } from '../../../../src/core/kernel.js';
+import type { NeighbourState, RouteState } from '../../../../src/core/kernel.js';
 import type { Family } from '../../../../src/core/model.js';
 import { AutoGateway } from '../../../../src/core/paths/auto-gateway.js';
 import { FakeKernel } from '../../../support/fake-kernel.js';
@@ -138,6 +138,39 @@ test('an IPv6 router that takes its advertisement back is gone', () => {
   bench.route('fe80::1', { protocol: RA, metric: 1024 }).look();
   bench.gone('fe80::1').kernel.setAdmin('wan0', false);
   assert.equal(bench.look(), 'fe80::1', 'with the link down nobody can say anything');
+});
+
+test('of several routers that advertise themselves the preferred one, and among equals the one in use', () => {
+  const ra = { protocol: RA, metric: 1024 } as const;
+  const bench = new Bench(6).route('fe80::a', { ...ra, preference: 'low' }).route('fe80::b', ra);
+  assert.equal(bench.look(), 'fe80::b');
+  assert.equal(bench.route('fe80::c', { ...ra, preference: 'high' }).look(), 'fe80::c');
+  assert.equal(bench.route('fe80::d', { ...ra, metric: 512, preference: 'low' }).look(), 'fe80::d', 'the metric comes first');
+  bench.gone('fe80::d').gone('fe80::c');
+  assert.equal(bench.look(), 'fe80::b');
+  bench.gone('fe80::a').route('fe80::e', ra).gone('fe80::b').look();
+  assert.equal(bench.route('fe80::b', ra).look(), 'fe80::e');
+  assert.equal(bench.again().look(), 'fe80::e', 'after a restart too');
+});
+
+test('a router that is no neighbour any more is passed over while another of its kind stands, until it shows itself', () => {
+  const ra = { protocol: RA, metric: 1024 } as const;
+  const bench = new Bench(6).route('fe80::a', { ...ra, preference: 'high' }).route('fe80::b', ra);
+  const neighbour = (address: string, state: NeighbourState['state'], mac: string | null = null): string | null => {
+    bench.kernel.setNeighbour({ ifindex: bench.kernel.link('wan0').index, address, family: 6, state, mac });
+    return bench.look();
+  };
+  assert.equal(neighbour('fe80::a', 'reachable', '02:00:00:00:00:0a'), 'fe80::a');
+  assert.equal(neighbour('fe80::a', 'probe', '02:00:00:00:00:0a'), 'fe80::a');
+  assert.equal(neighbour('fe80::a', 'failed'), 'fe80::b');
+  assert.equal(neighbour('fe80::a', 'incomplete'), 'fe80::b', 'being asked for is no answer');
+  bench.kernel.applyNow([{ op: 'neighbour-delete', ifindex: bench.kernel.link('wan0').index, family: 6, address: 'fe80::a' }]);
+  assert.equal(bench.look(), 'fe80::b', 'nor is being forgotten');
+  assert.equal(neighbour('fe80::a', 'stale', '02:00:00:00:00:0a'), 'fe80::a', 'its advertisement shows that it lives');
+  neighbour('fe80::a', 'failed');
+  assert.equal(neighbour('fe80::b', 'failed'), 'fe80::a', 'no one is better than the other');
+  assert.equal(neighbour('fe80::b', 'reachable', '02:00:00:00:00:0b'), 'fe80::b');
+  assert.equal(bench.gone('fe80::b').look(), 'fe80::a', 'the only one there is');
 });
 
 test('a lease that has ended says nothing any more', () => {
