@@ -39,6 +39,9 @@ export interface GatewaySight extends RouteSight {
   readonly link: LinkState;
 }
 
+/** A claim as somebody makes it now; `key` tells the claims apart. */
+type Word = Omit<Claim, 'heard'> & { readonly key: string };
+
 interface RouteHop {
   readonly route: RouteState;
   readonly address: string | null;
@@ -72,17 +75,18 @@ export class AutoGateway {
     this.#hints.add(hint.source);
     this.#heard += 1;
     if (hint.gateway === null) this.#claims.delete(hint.source);
-    else this.#claim(hint.source, hint.gateway, hint.source, LEASE);
+    else this.#claim({ key: hint.source, address: hint.gateway, source: hint.source, weight: LEASE });
   }
 
   /** Looks at a new snapshot. @returns whether the next hop is another one than before */
   see(sight: GatewaySight): boolean {
     this.#heard += 1;
     const present = new Set<string>();
-    for (const { key, address, source, weight } of this.#readKernel(sight)) {
-      if (present.has(key)) continue;
-      present.add(key);
-      this.#claim(key, address, source, weight);
+    const former = new Map(this.#claims);
+    for (const word of this.#readKernel(sight)) {
+      if (present.has(word.key)) continue;
+      present.add(word.key);
+      this.#claim(word, former);
     }
     for (const [key, { weight }] of this.#claims) {
       if (!present.has(key) && !this.#hints.has(key) && weight !== LAST_KNOWN) this.#claims.delete(key);
@@ -101,26 +105,36 @@ export class AutoGateway {
     const last = this.#last;
     this.#last = null;
     if (last === null) return;
-    const confirmed = [...this.#claims].filter(([, claim]) => sameHop(claim.address, last));
+    const confirmed = [...this.#claims].filter(([, claim]) => sameHop(claim.address, last) && !this.#isOvertaken(claim));
     for (const [key, claim] of confirmed) this.#claims.set(key, { ...claim, heard: this.#heard + 1 });
     // A router's link-local address is good for nothing once the router does not offer itself.
-    if (confirmed.length === 0 && !isLinkLocal(last)) this.#claim(LAST_KEY, last, 'an earlier run', LAST_KNOWN);
+    if (confirmed.length === 0 && !isLinkLocal(last))
+      this.#claim({ key: LAST_KEY, address: last, source: 'an earlier run', weight: LAST_KNOWN });
     this.#heard += 1;
   }
 
-  #claim(key: string, address: string | null, source: string, weight: number): void {
-    const former = this.#claims.get(key);
-    const same = former !== undefined && sameHop(former.address, address);
-    // What was said before stays as old as it is; a word that changes is new.
-    this.#claims.set(key, { address, source, weight, heard: same ? former.heard : this.#heard });
+  /** A route of former times says nothing beside what its program has in force. */
+  #isOvertaken({ weight, source }: Claim): boolean {
+    return weight === DISPLACED && this.#claims.has(source);
   }
 
-  #readKernel(sight: GatewaySight): { key: string; address: string | null; source: string; weight: number }[] {
+  /** @param former the claims before this look */
+  #claim({ key, ...word }: Word, former: ReadonlyMap<string, Claim> = this.#claims): void {
+    const said = [former.get(key)];
+    // A route whose place we take says what it said in force, and one that comes back as it was has no news.
+    if (word.weight === DISPLACED) said.push(former.get(word.source));
+    if (word.weight === IN_FORCE) said.push(newestDisplaced(former, word.source));
+    // What was said before stays as old as it is; a word that changes is new.
+    const same = said.find((claim) => claim !== undefined && sameHop(claim.address, word.address));
+    this.#claims.set(key, { ...word, heard: same?.heard ?? this.#heard });
+  }
+
+  #readKernel(sight: GatewaySight): Word[] {
     const { state, link, displaced } = sight;
-    const saying = (hops: readonly RouteHop[], weight: number) =>
+    const saying = (hops: readonly RouteHop[], weight: number): Word[] =>
       hops.map(({ route, address }) => {
         const source = `route of ${protocolName(route.protocol)}`;
-        return { key: source, address, source, weight };
+        return { key: weight === DISPLACED ? `former ${source} by ${address}` : source, address, source, weight };
       });
     const standing = this.#hopsOf(state.routes, sight);
     this.#noteNeighbours(sight, standing);
@@ -174,7 +188,8 @@ export class AutoGateway {
     const onlink = onlinkHops(sight, this.#family);
     const reachable = (address: string | null): boolean =>
       address === null || isConnectedBy(state, this.#family, address, link, onlink);
-    const byNews = [...this.#claims.values()].sort((a, b) => b.heard - a.heard || b.weight - a.weight);
+    const counting = [...this.#claims.values()].filter((claim) => !this.#isOvertaken(claim));
+    const byNews = counting.sort((a, b) => b.heard - a.heard || b.weight - a.weight);
     const best =
       byNews.find((claim) => claim.weight !== LINK_ITSELF && reachable(claim.address)) ??
       byNews.find((c) => reachable(c.address));
@@ -189,6 +204,11 @@ export class AutoGateway {
     if (any !== undefined) return spelled(any);
     return before !== null && before.address !== null && !link.adminUp ? before : null;
   }
+}
+
+function newestDisplaced(claims: ReadonlyMap<string, Claim>, source: string): Claim | undefined {
+  const displaced = [...claims.values()].filter((claim) => claim.weight === DISPLACED && claim.source === source);
+  return displaced.toSorted((a, b) => b.heard - a.heard)[0];
 }
 
 function sameHop(a: string | null, b: string | null): boolean {

@@ -186,6 +186,43 @@ test('the newest of those that stood in our place', () => {
   assert.equal(bench.look(), '10.0.0.9');
 });
 
+test('a route of former times is as old as it is, whatever others of its protocol come and go', () => {
+  const bench = new Bench();
+  bench.displaced = [foreignDefault(bench.kernel, '10.0.0.1', 'wan0', { protocol: DHCP })];
+  assert.equal(bench.look(), '10.0.0.1');
+  assert.equal(bench.hint('10.0.0.254').look(), '10.0.0.254');
+  for (const via of ['10.0.0.254', '10.0.0.1']) {
+    assert.equal(bench.route(via, { metric: 500 }).look(), '10.0.0.254');
+    assert.equal(bench.gone(via).look(), '10.0.0.254');
+  }
+  assert.equal(bench.route('10.0.0.7', { metric: 500 }).look(), '10.0.0.7', 'one with a new word has news');
+  assert.equal(bench.gone('10.0.0.7').look(), '10.0.0.254');
+});
+
+test('a route of former times says nothing beside one of its protocol in force', () => {
+  const bench = new Bench().route('10.0.0.9').route('10.0.0.1', { metric: 1 });
+  assert.equal(bench.look(), '10.0.0.9');
+  bench.gone('10.0.0.1').displaced = [foreignDefault(bench.kernel, '10.0.0.1', 'wan0', { protocol: DHCP, metric: 1 })];
+  assert.equal(bench.look(), '10.0.0.9');
+});
+
+test('a route whose place we take says what it said in force: no news, and nothing that a later lease has overtaken', () => {
+  const bench = new Bench().route('10.0.0.1');
+  const take = (via: string): string | null => {
+    bench.gone(via).displaced = [foreignDefault(bench.kernel, via, 'wan0', { protocol: DHCP })];
+    return bench.look();
+  };
+  assert.equal(bench.look(), '10.0.0.1');
+  assert.equal(bench.hint('10.0.0.254').look(), '10.0.0.254');
+  assert.equal(take('10.0.0.1'), '10.0.0.254');
+  assert.equal(bench.route('10.0.0.1').look(), '10.0.0.254', 'put back as it was');
+  assert.equal(take('10.0.0.1'), '10.0.0.254');
+  assert.equal(bench.route('10.0.0.9').look(), '10.0.0.9', 'this one is new');
+  assert.equal(take('10.0.0.9'), '10.0.0.9');
+  assert.equal(bench.hint('10.0.0.254').look(), '10.0.0.9', 'a lease as it was is not');
+  assert.equal(bench.route('10.0.0.1').look(), '10.0.0.1', 'and back: new again');
+});
+
 test('a link with one other end needs no gateway, unless somebody names one', () => {
   const bench = new Bench();
   bench.kernel.addLink('ppp0', { pointToPoint: true });
@@ -224,6 +261,12 @@ test('after a reload the lease that was heard before counts as before', () => {
 
 test('a route in force that changed while nobody was there is believed', () => {
   assert.equal(new Bench(4, '10.0.0.1').route('10.0.0.9', { metric: 100 }).look(), '10.0.0.9');
+});
+
+test('also where its predecessor, whose place we had taken, was what was known last', () => {
+  const bench = new Bench(4, '10.0.0.1').route('10.0.0.9', { metric: 100 });
+  bench.displaced = [foreignDefault(bench.kernel, '10.0.0.1', 'wan0', { protocol: DHCP })];
+  assert.equal(bench.look(), '10.0.0.9');
 });
 
 test('an IPv6 router known of an earlier run that no longer advertises is gone', () => {
