@@ -3,7 +3,7 @@
  * remembers what stood in our place. It decides nothing about uplinks. Longer than most: each step looks at what the one before it left.
  */
 import type { KernelNumbers } from '../config.js';
-import type { KernelOp, KernelState, OpResult, RouteState } from '../kernel.js';
+import type { KernelOp, KernelState, Nexthop, OpResult, RouteState } from '../kernel.js';
 import type { HistoryRecord, RestoreMemory } from '../messages.js';
 import type { Family } from '../model.js';
 import { nothingRemembered } from './cleanup.js';
@@ -226,17 +226,17 @@ export class Keeper {
       // A client that renews its lease puts a new route in the place of its old one: the newest is what it wants back. One
       // that stands beside ours, or beside another one now, was meant to stand beside its older ones too.
       const beside = !difference.ops.some((op) => op.op === 'route-replace' && samePlaceInMain(op.route, route));
+      const alike = (r: RouteState): boolean =>
+        r.family === route.family && r.metric === route.metric && r.protocol === route.protocol;
       const renewed = (r: RouteState): boolean =>
-        !beside &&
-        !difference.displaced.some((other) => sameRoute(other, r)) &&
-        r.family === route.family &&
-        r.metric === route.metric &&
-        r.protocol === route.protocol &&
-        sameLinks(r, route);
+        !beside && !difference.displaced.some((other) => sameRoute(other, r)) && alike(r) && sameLinks(r, route);
       const former = memory.routes.find((r) => sameRoute(r, route)) ?? memory.routes.find(renewed);
       const known = former !== undefined && sameRoute(former, route);
       // In the place of the old one: cleanup puts them back in this order.
-      const routes = former === undefined ? [...memory.routes, route] : memory.routes.map((r) => (r === former ? route : r));
+      const routes =
+        former === undefined
+          ? [...memory.routes.filter((r) => !(alike(r) && this.#isLost(r))), route]
+          : memory.routes.map((r) => (r === former ? route : r));
       memory = { ...memory, routes };
       if (!known) {
         this.#tell(
@@ -260,6 +260,13 @@ export class Keeper {
       this.#memory = memory;
       this.#port.remembered();
     }
+  }
+
+  /** Its links are gone, and it with them: what dials in anew gets a new interface each time, and would be remembered each time. */
+  #isLost(route: RouteState): boolean {
+    const links = this.#ledger.state?.links;
+    const gone = ({ ifindex }: Nexthop): boolean => links?.every((link) => link.index !== ifindex) === true;
+    return route.nexthops.length > 0 && route.nexthops.every(gone);
   }
 
   #apply(ops: readonly KernelOp[]): void {

@@ -280,6 +280,24 @@ test('a renewed lease takes the place of the old one in memory, another client s
   );
 });
 
+test('of an interface that comes anew each time only the last route is remembered', () => {
+  const { bench, input, kernel } = inForce();
+  usurp(kernel, { protocol: 3, nexthops: [{ ifindex: kernel.link('wan0').index, gateway: null, onlink: false }], scope: 253 });
+  bench.settle(input);
+  for (let day = 0; day < 5; day += 1) {
+    const ifindex = kernel.addLink('ppp0', { pointToPoint: true, index: 100 + day });
+    usurp(kernel, { protocol: 3, nexthops: [{ ifindex, gateway: null, onlink: false }], scope: 253 });
+    bench.settle(input);
+    assert.deepEqual(
+      bench.keeper.memory.routes.map((r) => `${r.protocol} ${r.nexthops[0]?.ifindex}`),
+      [`4 ${kernel.link('eth0').index}`, `3 ${kernel.link('wan0').index}`, `3 ${ifindex}`],
+      'those of other programs and of links that are there stay',
+    );
+    kernel.removeLink('ppp0');
+    bench.settle(input);
+  }
+});
+
 test('the same intruder again and again is remembered and told once', () => {
   const { bench, input, kernel } = inForce();
   for (let i = 0; i < 5; i += 1) {
