@@ -33,6 +33,8 @@ export interface Link {
   readonly originWallMs: number | null;
   /** what the source speaks of */
   readonly span: Span;
+  /** a list of outages: what lies outside the span counts as good, and its 0 is its beginning. Left out = the span is all there is */
+  readonly openEnded?: boolean;
   /** ordered, none touches another */
   readonly silences: readonly Silence[];
   /** ordered, none touches another; a silence wins over it */

@@ -154,6 +154,7 @@ class OutageReader implements RecordReader {
       name: this.name,
       originWallMs: this.#originMs > 0 ? this.#originMs : originWallMs,
       span: { fromMs: Math.min(0, this.#firstMs - LEAD_MS), toMs: this.#endMs + TAIL_MS },
+      openEnded: true,
       silences: this.#silences.all,
       lossy: [],
       rtts: [],

@@ -1,4 +1,7 @@
-/** Recordings of several links on one axis: by their absolute times where they have them; only what all speak of is played. */
+/**
+ * Recordings of several links on one axis: by their absolute times where they have them. Only what all traces speak of is played;
+ * lists of outages cut nothing off, because what lies outside them counts as good.
+ */
 import type { Link, Span } from '../link.js';
 import { SourceError } from './problem.js';
 
@@ -8,38 +11,60 @@ export interface SideBySide {
   readonly notes: readonly string[];
 }
 
-/** @throws SourceError where they have no moment in common */
+/** @throws SourceError where traces have no moment in common */
 export function sideBySide(links: readonly Link[]): SideBySide {
   const [first] = links;
   if (first === undefined || links.length === 1) return { links, notes: [] };
   const notes: string[] = [];
   const origins = links.map((link) => link.originWallMs);
   const known = origins.every((origin) => origin !== null);
+  // A list begins at its 0, not at its first outage. Beside one the same goes for a trace, whose clock may be the list's.
+  const zeros = links.some((link) => link.openEnded === true);
   if (!known) {
     const without = links.filter((link) => link.originWallMs === null).map((link) => link.name);
-    notes.push(`${without.join(', ')}: without an absolute start: all are laid side by side as if they began together`);
+    const how = zeros ? 'as if their zeros were one moment' : 'as if they began together';
+    notes.push(`${without.join(', ')}: without an absolute start: all are laid side by side ${how}`);
   }
   const originMs = known ? Math.min(...origins.map((origin) => origin ?? 0)) : null;
   const shifted = links.map((link) => {
-    const byMs = originMs === null ? -link.span.fromMs : (link.originWallMs ?? 0) - originMs;
+    const byMs = originMs !== null ? (link.originWallMs ?? 0) - originMs : zeros ? 0 : -link.span.fromMs;
     return shiftedBy(link, byMs, originMs);
   });
-  const span = {
-    fromMs: Math.max(...shifted.map((link) => link.span.fromMs)),
-    toMs: Math.min(...shifted.map((link) => link.span.toMs)),
-  };
+  const span = commonSpan(shifted);
   if (span.toMs <= span.fromMs) {
+    const traces = links.filter((link) => link.openEnded !== true);
     throw new SourceError(
-      `${links.map(({ name }) => name).join(' and ')} have no moment in common`,
+      `${traces.map(({ name }) => name).join(' and ')} have no moment in common`,
       known ? 'They were recorded one after the other.' : null,
     );
   }
-  for (const link of shifted) {
-    const leftOutMs = link.span.toMs - link.span.fromMs - (span.toMs - span.fromMs);
-    if (leftOutMs >= 60_000)
-      notes.push(`${link.name}: ${(leftOutMs / 3_600_000).toFixed(1)} h were left out: not all were recorded then`);
+  const laid = shifted.map((link) => cutTo(link, span));
+  for (const [i, link] of shifted.entries()) {
+    const note = leftOut(link, laid[i] ?? link);
+    if (note !== null) notes.push(note);
   }
-  return { links: shifted.map((link) => cutTo(link, span)), notes };
+  return { links: laid, notes };
+}
+
+/** What all traces speak of; of lists alone, all that any of them speaks of. */
+function commonSpan(links: readonly Link[]): Span {
+  const traces = links.filter((link) => link.openEnded !== true).map(({ span }) => span);
+  if (traces.length > 0) {
+    return { fromMs: Math.max(...traces.map(({ fromMs }) => fromMs)), toMs: Math.min(...traces.map(({ toMs }) => toMs)) };
+  }
+  const lists = links.map(({ span }) => span);
+  return { fromMs: Math.min(...lists.map(({ fromMs }) => fromMs)), toMs: Math.max(...lists.map(({ toMs }) => toMs)) };
+}
+
+/** What of a link is not played, for people; null = nothing worth a word. */
+function leftOut(link: Link, cut: Link): string | null {
+  const why = 'were left out: not all were recorded then';
+  if (link.openEnded === true) {
+    const outages = link.silences.length - cut.silences.length;
+    return outages === 0 ? null : `${link.name}: ${outages} of its ${link.silences.length} outages ${why}`;
+  }
+  const lengthMs = link.span.toMs - link.span.fromMs - (cut.span.toMs - cut.span.fromMs);
+  return lengthMs < 60_000 ? null : `${link.name}: ${(lengthMs / 3_600_000).toFixed(1)} h ${why}`;
 }
 
 function shiftedBy(link: Link, byMs: number, originWallMs: number | null): Link {

@@ -245,6 +245,56 @@ test('side by side without absolute times: as if they began together; without a 
   assert.throws(() => sideBySide([made('a', 0, 0, 10, []), made('b', 1_000, 0, 10, [])]), /a and b have no moment in common/);
 });
 
+async function listOf(t: TestContext, rows: readonly string[]): Promise<Link> {
+  return linkOf(t, ['start_ms,duration_ms', ...rows, ''].join('\n'));
+}
+
+test('lists without absolute times: their zeros are one moment, also beside a trace', async (t) => {
+  const early = await listOf(t, ['10000,5000', '500000,60000']);
+  const late = await listOf(t, ['100000,5000', '500000,60000']);
+  const [a, b] = sideBySide([early, late]).links.map(outages);
+  assert.deepEqual([a?.[0]?.[0], b?.[0]?.[0]], [10_000, 100_000]);
+  assert.deepEqual(a?.[1], [500_000, 560_000]);
+  assert.deepEqual(b?.[1], a?.[1]);
+  const beside = sideBySide([made('trace', null, 0, 600_000, [[500_000, 560_000]]), early]);
+  assert.deepEqual(beside.links.map(outages), [[[500_000, 560_000]], [[10_000, 15_000], a?.[1]]]);
+  assert.deepEqual(
+    beside.links.map(({ span }) => span),
+    [
+      { fromMs: 0, toMs: 600_000 },
+      { fromMs: 0, toMs: 600_000 },
+    ],
+  );
+});
+
+test('what lies outside a list counts as good: lists cut nothing off, only traces do', async (t) => {
+  const hourly = Array.from({ length: 24 }, (_, i) => `${(i + 1) * 3_600_000},10000`);
+  const lists = [await listOf(t, hourly), await listOf(t, ['1800000,10000'])];
+  const day = { fromMs: 0, toMs: 25 * 3_600_000 + 10_000 };
+  const both = sideBySide(lists);
+  for (const link of both.links) assert.deepEqual(link.span, day);
+  assert.deepEqual(
+    both.links.map(({ silences }) => silences.length),
+    [24, 1],
+  );
+  assert.equal(both.notes.length, 1, both.notes.join());
+  const year = await listOf(t, ['1700000000000,10000']);
+  const nextYear = await listOf(t, ['1731536000000,10000']);
+  assert.equal(sideBySide([year, nextYear]).links[1]?.silences[0]?.fromMs, 31_536_000_000 + 60_000);
+  // A trace says what is played; what a list says of other times is left out, and told.
+  const trace = made('trace', 1_731_535_000_000, 0, 2_000_000, []);
+  const cut = sideBySide([trace, nextYear, year]);
+  assert.deepEqual(
+    cut.links.map(({ span }) => span.toMs - span.fromMs),
+    [2_000_000, 2_000_000, 2_000_000],
+  );
+  assert.deepEqual(
+    cut.links.map(({ silences }) => silences.length),
+    [0, 1, 0],
+  );
+  assert.deepEqual(cut.notes, ['some.dat: 1 of its 1 outages were left out: not all were recorded then']);
+});
+
 const FOLDER = process.env.BACKROUTE_TRACES ?? fileURLToPath(new URL('../../../../../shared/traces/', import.meta.url));
 const skip = existsSync(FOLDER) ? false : `no traces in ${FOLDER}`;
 
