@@ -4,10 +4,11 @@
  *
  * The bill is exact over the links' own times (docs/judgement.md). The engine settles before the links begin, and that is free. After
  * their end it runs on, with everything good, until it is back on the first uplink, and that is billed: whoever is on a backup in the
- * end has to go back. Where it has not within an hour, one switch is added.
+ * end has to go back. Where it has not when the longest hold is over (a link that is degraded in the end stays so), or was stopped
+ * before, it is billed as if it went back where the links end.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { Config } from '../core/config.js';
+import type { Config, UplinkConfig } from '../core/config.js';
 import { Account } from './account.js';
 import { FarLine } from './far-line.js';
 import { houseConfig } from './house-config.js';
@@ -37,7 +38,8 @@ export interface PlayRun {
 }
 
 const SETTLING_MS = 10_000;
-const WAY_BACK_MS = 3_600_000;
+/** Beyond the longest hold: until a recovery is noticed and confirmed. */
+const NOTICED_MS = 3_600_000;
 /** Of a link that does not know when it was. */
 const SOME_WALL_MS = 1_767_225_600_000;
 /** Others in this process are let run so often. */
@@ -76,14 +78,17 @@ class Show {
   /** on the axis, where the world's clock is 0 */
   readonly #originMs: number;
   readonly #endMs: number;
-  #atEnd = false;
-  #missing = 0;
+  /** until here it may take to be back */
+  readonly #backByMs: number;
+  /** what was to pay where the links end; null = it is not there yet */
+  #billAtEnd: Bill | null = null;
 
   constructor(request: PlayRequest, laid: LayOut, seed: number, skips: boolean) {
     this.#request = request;
     this.#laid = laid;
     this.#originMs = laid.span.fromMs - SETTLING_MS;
     this.#endMs = laid.span.toMs - this.#originMs;
+    this.#backByMs = this.#endMs + Math.max(...request.config.uplinks.map(longestHoldMs)) + NOTICED_MS;
     const lines = laid.links.map(
       (link, place) => new FarLine(link === null ? null : shifted(link, -this.#originMs), seed + 7919 * (place + 1)),
     );
@@ -105,35 +110,49 @@ class Show {
 
   /** A part of it. @returns whether it is over */
   step(): boolean {
-    if (!this.#atEnd) {
-      this.#atEnd = this.#world.run(this.#endMs, EVENTS_AT_ONCE);
-      return this.#atEnd && this.#world.isBack;
+    if (this.#billAtEnd === null) {
+      if (!this.#world.run(this.#endMs, EVENTS_AT_ONCE)) return false;
+      this.#billAtEnd = this.#account.bill(this.#endMs);
+      return this.#world.isBack;
     }
     // One event after the other, so that it ends with the one that leads back.
     for (let left = EVENTS_AT_ONCE; left > 0; left -= 1) {
-      const waited = this.#world.run(this.#endMs + WAY_BACK_MS, 1);
-      if (this.#world.isBack) return true;
-      if (!waited) continue;
-      this.#missing = 1;
-      return true;
+      if (this.#world.run(this.#backByMs, 1) || this.#world.isBack || this.#staysAway) return true;
     }
     return false;
+  }
+
+  /** The first uplink is not good though nothing fails any more: no hold leads back. */
+  get #staysAway(): boolean {
+    if (this.#world.nowMs < this.#endMs + NOTICED_MS) return false;
+    return this.#world.healths.findLast(({ uplink }) => uplink === 0)?.health !== 'up';
   }
 
   result(complete: boolean): Played {
     const { span } = this.#laid;
     const axis = (worldMs: number): number => worldMs + this.#originMs;
     const played = Math.max(SETTLING_MS, Math.min(this.#world.nowMs, this.#endMs));
-    for (; this.#missing > 0; this.#missing -= 1) this.#account.switched();
-    const bill: Bill = this.#account.bill(Math.max(this.#world.nowMs, SETTLING_MS));
+    const { isBack } = this.#world;
+    const bill = isBack ? this.#account.bill(Math.max(this.#world.nowMs, SETTLING_MS)) : this.#billWithWayBack(played);
+    const moves = this.#world.moves.filter(({ atMs }) => isBack || atMs <= played);
     return {
       name: this.#request.name,
       ...bill,
       span: { fromMs: span.fromMs, toMs: complete ? span.toMs : axis(played) },
       complete,
-      moves: this.#world.moves.map((move) => ({ ...move, atMs: axis(move.atMs) })),
+      moves: moves.map((move) => ({ ...move, atMs: axis(move.atMs) })),
       healths: this.#world.healths.map((change) => ({ ...change, atMs: Math.max(span.fromMs, axis(change.atMs)) })),
       probes: this.#world.probes,
     };
   }
+
+  #billWithWayBack(atMs: number): Bill {
+    const bill = this.#billAtEnd ?? this.#account.bill(atMs);
+    return { ...bill, switches: bill.switches + 1, cost: bill.cost + this.#request.prices.switchS };
+  }
+}
+
+/** How long traffic is kept away from an uplink that is good again, at most. */
+function longestHoldMs({ recoverAfterMs, holdDown, holdBounds }: UplinkConfig): number {
+  return recoverAfterMs === null ? holdBounds.maxMs : Math.max(recoverAfterMs, holdDown.maxMs);
 }

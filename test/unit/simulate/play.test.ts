@@ -5,6 +5,7 @@ import type { Config, UplinkConfig } from '../../../src/core/config.js';
 import type { Link } from '../../../src/simulate/link.js';
 import { playLinks } from '../../../src/simulate/play.js';
 import type { Played } from '../../../src/simulate/played.js';
+import { score } from '../../../src/simulate/score/scored.js';
 import { linkOf, randomLink, silence } from '../../support/links.js';
 import { Random } from '../../support/random.js';
 import { config, gateway, icmp, uplinkConfig } from '../../support/topology.js';
@@ -93,13 +94,47 @@ test('who is on the backup in the end has to go back, and pays for it', async ()
   assert.equal(played.switches, 2);
   assert.ok((played.moves[1]?.atMs ?? 0) > lengthMs, 'the way back lies beyond the end');
   assert.deepEqual(played.span, { fromMs: 0, toMs: lengthMs });
-  const never = await playOf(
+  const later = await playOf(
     [linkOf('a', lengthMs, { silences: [silence(600_000, 90_000)] })],
     twoUplinks({ recoverAfterMs: 5 * HOUR_MS, holdDown: { factor: 1, maxMs: 5 * HOUR_MS, decayMs: HOUR_MS } }),
   );
-  assert.equal(never.switches, 2);
-  assert.equal(never.moves.length, 1);
-  near(never.onBackupS, 3_600 + 97.5, 1.5, 'an hour and what was left');
+  assert.equal(later.switches, 2);
+  assert.equal(later.moves.length, 2);
+  near(later.onBackupS, 5 * 3_600 + 87.5, 1.5, 'the whole hold');
+});
+
+test('who is held longer than the recording goes on pays for the hold, the same as with good time behind it', async () => {
+  const silences = [silence(100_000, 3_000_000)];
+  const made = { ...twoUplinks({ failAfterMs: null, recoverAfterMs: null }), switchCostMs: 120_000 };
+  const prices = { switchS: 120, perSecond: [0, 0.02] };
+  const bills = [];
+  for (const lengthMs of [3_120_000, 3_100_000 + 10 * HOUR_MS]) {
+    const links = [linkOf('a', lengthMs, { silences }), linkOf('b', lengthMs)];
+    const played = await playLinks({ name: 'any', config: made, links, prices, seed: 1 });
+    assert.equal(played.moves.length, 2);
+    const { bill } = score(played, links, prices, null);
+    for (const key of ['feltS', 'switches', 'onBackupS', 'cost'] as const) near(bill[key], played[key], 1e-6, key);
+    bills.push(bill);
+  }
+  const [short, long] = bills;
+  assert.ok((short?.onBackupS ?? 0) > 3_000 + 3_600, `${short?.onBackupS} s on the backup`);
+  near(short?.cost ?? 0, long?.cost ?? 0, 1e-6, 'cost');
+});
+
+test('who does not come back for good reason is billed as if he went back in the end', async () => {
+  // Degraded for ever: no hold says when it ends.
+  const rtts = [
+    { fromMs: 0, rttMs: 20 },
+    { fromMs: 300_000, rttMs: 500 },
+  ];
+  const slow: UplinkConfig['degraded'] = { loss: null, rttMs: { high: 200, low: 100 }, jitterMs: null, policy: 'yield' };
+  const links = [linkOf('a', 600_000, { rtts }), linkOf('b', 600_000)];
+  const played = await playOf(links, twoUplinks({ degraded: slow }));
+  assert.equal(played.moves.length, 1);
+  assert.equal(played.switches, 2);
+  near(played.onBackupS, (600_000 - (played.moves[0]?.atMs ?? 0)) / 1000, 1e-6, 'on the backup');
+  const { bill } = score(played, links, PRICES, null);
+  for (const key of ['feltS', 'switches', 'onBackupS', 'cost'] as const) near(bill[key], played[key], 1e-6, key);
 });
 
 test('a share of the packets lost is that share of an outage', async () => {
