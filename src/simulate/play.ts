@@ -132,15 +132,17 @@ class Show {
     const { span } = this.#laid;
     const axis = (worldMs: number): number => worldMs + this.#originMs;
     const played = Math.max(SETTLING_MS, Math.min(this.#world.nowMs, this.#endMs));
-    const { isBack } = this.#world;
+    const { isBack, moves, shares } = this.#world;
     const bill = isBack ? this.#account.bill(Math.max(this.#world.nowMs, SETTLING_MS)) : this.#billWithWayBack(played);
-    const moves = this.#world.moves.filter(({ atMs }) => isBack || atMs <= played);
+    const counts = ({ atMs }: { readonly atMs: number }): boolean => isBack || atMs <= played;
+    const shared = shares.some((sharing) => sharing.shares.filter((share) => share > 0).length > 1);
     return {
       name: this.#request.name,
       ...bill,
       span: { fromMs: span.fromMs, toMs: complete ? span.toMs : axis(played) },
       complete,
-      moves: moves.map((move) => ({ ...move, atMs: axis(move.atMs) })),
+      moves: moves.filter(counts).map((move) => ({ ...move, atMs: axis(move.atMs) })),
+      shares: shared ? shares.filter(counts).map((one) => ({ ...one, atMs: Math.max(span.fromMs, axis(one.atMs)) })) : [],
       healths: this.#world.healths.map((change) => ({ ...change, atMs: Math.max(span.fromMs, axis(change.atMs)) })),
       probes: this.#world.probes,
     };

@@ -21,6 +21,16 @@ export interface Move {
   readonly ground: string | null;
 }
 
+/** From here on traffic is divided so. */
+export interface Sharing {
+  /** on the links' axis */
+  readonly atMs: number;
+  /** the uplink that leads, by its place in the order of preference */
+  readonly to: number;
+  /** part of the traffic on each uplink, by places; adds up to 1 */
+  readonly shares: readonly number[];
+}
+
 export interface Bill {
   /** seconds of outage on the uplink in use; a share of the packets lost counts as that share */
   readonly feltS: number;
@@ -38,6 +48,8 @@ export interface Played extends Bill {
   readonly span: Span;
   readonly complete: boolean;
   readonly moves: readonly Move[];
+  /** how traffic was divided, from the beginning on; empty = all of it always went by one uplink, as the moves say */
+  readonly shares: readonly Sharing[];
   /** what each uplink's health was taken for; ordered, from the engine's records */
   readonly healths: readonly { readonly uplink: number; readonly atMs: number; readonly health: 'up' | 'degraded' | 'down' }[];
   /** probes that the engine asked for, bursts included */

@@ -15,7 +15,7 @@ import type { Account } from './account.js';
 import { Arrivals } from './arrivals.js';
 import type { FarLine } from './far-line.js';
 import { gatewayOf, houseKernel, ifindexOf } from './house-config.js';
-import type { Move, Played } from './played.js';
+import type { Move, Played, Sharing } from './played.js';
 import { Chance } from './random.js';
 
 /** Until a notification of the kernel has been read. */
@@ -41,6 +41,8 @@ export interface WorldSetting {
 
 export class World {
   readonly moves: Move[] = [];
+  /** each change of how traffic is divided */
+  readonly shares: Sharing[] = [];
   readonly healths: Played['healths'][number][] = [];
   probes = 0;
   nowMs = 0;
@@ -202,10 +204,12 @@ export class World {
       return hop === undefined ? 0 : (hop.weight ?? 1);
     });
     const all = weights.reduce((sum, weight) => sum + weight, 0);
-    this.#setting.account.goes(all === 0 ? [] : weights.map((weight) => weight / all), this.nowMs);
+    const shares = all === 0 ? [] : weights.map((weight) => weight / all);
+    this.#setting.account.goes(shares, this.nowMs);
     this.#firstCarries = (weights[0] ?? 0) > 0;
     const wanted = this.#lastSwitch?.to == null ? null : (this.#places.get(this.#lastSwitch.to) ?? null);
     const leader = wanted !== null && (weights[wanted] ?? 0) > 0 ? wanted : weights.findIndex((weight) => weight > 0);
+    if (leader >= 0) this.#divided({ atMs: this.nowMs, to: leader, shares });
     if (leader < 0 || leader === this.#leader) return;
     const from = this.#leader;
     this.#leader = leader;
@@ -219,6 +223,12 @@ export class World {
       reason: this.#lastSwitch?.reason ?? 'answers',
       ground: typeof ground === 'string' ? ground : null,
     });
+  }
+
+  #divided(now: Sharing): void {
+    const last = this.shares.at(-1);
+    if (last?.to === now.to && last.shares.every((share, place) => share === now.shares[place])) return;
+    this.shares.push(now);
   }
 
   #note(record: HistoryRecord): void {

@@ -46,6 +46,7 @@ export async function simulate(places: Places, options: SimulateOptions, io: Io,
 async function playAll(wanted: Plays, seed: number, signal: AbortSignal, progress: Progress): Promise<Simulation> {
   const scored: Scored[] = [];
   const done: Play[] = [];
+  const notes = [...wanted.notes];
   for (const [place, play] of wanted.plays.entries()) {
     if (signal.aborted && place > 0) break;
     const { name, config, known, prices } = play;
@@ -53,6 +54,11 @@ async function playAll(wanted: Plays, seed: number, signal: AbortSignal, progres
     const played = await playLinks({ name, config, links: known, prices, seed }, { signal, progress: tell });
     scored.push(score(played, play.links, prices, play.recorded));
     done.push(play);
+    if (played.shares.length > 0) {
+      notes.push(
+        `${name}: uplinks of one tier shared the traffic: time and loss count by their shares; all that it is compared with has one uplink at a time`,
+      );
+    }
   }
   const [first] = done;
   return {
@@ -61,7 +67,7 @@ async function playAll(wanted: Plays, seed: number, signal: AbortSignal, progres
     uplinks: done.map(({ config }) => config.uplinks.map(({ name }) => name)),
     links: first === undefined ? [] : first.links.map((link, i) => linkFacts(link.name, first.sources[i] ?? null, link)),
     originWallMs: first?.links[0]?.originWallMs ?? null,
-    notes: wanted.notes,
+    notes,
   };
 }
 

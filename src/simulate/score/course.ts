@@ -11,7 +11,14 @@ export interface Step {
   readonly atMs: number;
   /** place in the order of preference */
   readonly to: number;
+  /** part of the traffic on each uplink, where it is divided: then `to` is the one that leads. Left out = all on `to` */
+  readonly shares?: readonly number[];
 }
+
+const FIRST: Step = { atMs: Number.NEGATIVE_INFINITY, to: 0 };
+
+/** The first uplink carries traffic, alone or with others. */
+const onFirst = ({ to, shares }: Step): boolean => (shares === undefined ? to === 0 : (shares[0] ?? 0) > 0);
 
 /** The links as they are billed: their losses at hand, side by side on one axis. */
 export class Ground {
@@ -37,52 +44,64 @@ export class Ground {
   }
 
   /**
-   * What a course costs. One that ends elsewhere than on the first uplink owes the switch back, which is counted: so all
-   * courses end where they began. Steps beyond the span count as well (a rule that returns after the last outage).
+   * What a course costs. One that ends where the first uplink carries nothing owes the switch back, which is counted: so all
+   * courses end where they began. Steps beyond the span count as well (a rule that returns after the last outage). Divided
+   * traffic counts by its shares; a switch is a change of the uplink that leads.
    */
   bill(course: readonly Step[]): Bill {
     let feltS = 0;
     let onBackupS = 0;
     let priced = 0;
     let switches = 0;
-    let on = 0;
+    let on = FIRST;
     let sinceMs = this.span.fromMs;
     const stay = (untilMs: number): void => {
       const seconds = Math.max(0, untilMs - sinceMs) / 1000;
-      feltS += this.lostS(on, sinceMs, untilMs);
-      if (on !== 0) onBackupS += seconds;
-      priced += seconds * this.priceOf(on);
+      this.#each(on, (uplink, share) => {
+        feltS += share * this.lostS(uplink, sinceMs, untilMs);
+        if (uplink !== 0) onBackupS += share * seconds;
+        priced += share * seconds * this.priceOf(uplink);
+      });
       sinceMs = Math.max(sinceMs, untilMs);
     };
-    for (const { atMs, to } of course) {
-      stay(atMs);
-      if (to !== on) switches += 1;
-      on = to;
+    for (const step of course) {
+      stay(step.atMs);
+      if (step.to !== on.to) switches += 1;
+      on = step;
     }
     stay(this.span.toMs);
-    if (on !== 0) switches += 1;
+    if (!onFirst(on)) switches += 1;
     return { feltS, switches, onBackupS, cost: feltS + this.prices.switchS * switches + priced };
   }
 
   /** the bill as it grows: cost up to each of the given moments, which are ordered; the switch back is not in it */
   costsAt(course: readonly Step[], momentsMs: readonly number[]): number[] {
     let cost = 0;
-    let on = 0;
+    let on = FIRST;
     let sinceMs = this.span.fromMs;
     let next = 0;
     const stay = (untilMs: number): void => {
-      cost += this.lostS(on, sinceMs, untilMs) + (Math.max(0, untilMs - sinceMs) / 1000) * this.priceOf(on);
+      const seconds = Math.max(0, untilMs - sinceMs) / 1000;
+      this.#each(on, (uplink, share) => {
+        cost += share * (this.lostS(uplink, sinceMs, untilMs) + seconds * this.priceOf(uplink));
+      });
       sinceMs = Math.max(sinceMs, untilMs);
     };
     return momentsMs.map((momentMs) => {
       for (let step = course[next]; step !== undefined && step.atMs <= momentMs; step = course[next]) {
         stay(step.atMs);
-        if (step.to !== on) cost += this.prices.switchS;
-        on = step.to;
+        if (step.to !== on.to) cost += this.prices.switchS;
+        on = step;
         next += 1;
       }
       stay(momentMs);
       return cost;
     });
+  }
+
+  /** Every uplink that carries traffic now, with its part. */
+  #each({ to, shares }: Step, take: (uplink: number, share: number) => void): void {
+    if (shares === undefined) take(to, 1);
+    else for (const [uplink, share] of shares.entries()) if (share > 0) take(uplink, share);
   }
 }

@@ -33,7 +33,7 @@ export function score(played: Played, links: readonly Link[], prices: Prices, re
     prices,
     span,
   );
-  const course = played.moves.map(({ atMs, to }) => ({ atMs, to }));
+  const course = played.shares.length > 0 ? played.shares : played.moves.map(({ atMs, to }) => ({ atMs, to }));
   const really = recorded?.filter(({ atMs }) => atMs < span.toMs) ?? null;
   return {
     played,

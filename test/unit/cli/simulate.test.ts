@@ -143,6 +143,21 @@ test('several configurations side by side, several uplinks, standard input', asy
   assert.match(text.out, /^quick\.yaml +\d+ .*\nslow\.yaml +0 /m);
 });
 
+test('uplinks that share: billed by their shares, and it is said', async (t) => {
+  const dir = folder(t);
+  const tiers =
+    'uplinks:\n  a: {gateway: 192.0.2.1, targets: [198.51.100.1], tier: 1}\n  b: {gateway: 192.0.2.2, targets: [198.51.100.2], tier: 1}\n';
+  writeFileSync(join(dir, 'tier.yaml'), tiers);
+  writeFileSync(join(dir, 'one.csv'), 'start_ms,duration_ms\n100000,10000\n');
+  const { code, out, err } = await run(dir, ['--outages', 'one.csv', '--config', 'tier.yaml', '--json', '--plot', 'x.svg']);
+  assert.equal(code, 0, err);
+  const { felt, switches, onBackup, seconds, notes } = { ...JSON.parse(out), seconds: JSON.parse(out).span.seconds };
+  assert.equal(switches, 1);
+  assert.ok(felt > 0.5 && felt < 2, `${felt}`);
+  assert.ok(onBackup > seconds / 2 && onBackup < seconds / 2 + 150, `${onBackup} of ${seconds}`);
+  assert.match(notes.join('\n'), /^tier\.yaml: uplinks of one tier shared the traffic/m);
+});
+
 test('bad input: 1, a sentence with the line, nothing on standard output, no drawing begun', async (t) => {
   const dir = folder(t);
   writeFileSync(join(dir, 'back.csv'), 't_ms,rtt_ms\n5,1\n4,1\n');

@@ -42,6 +42,7 @@ function simulationOf(
     span: link.span,
     complete: more.complete ?? true,
     moves,
+    shares: [],
     healths: [
       { uplink: 0, atMs: 0, health: 'up' },
       { uplink: 0, atMs: 102_000, health: 'down' },
