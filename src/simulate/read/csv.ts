@@ -4,6 +4,7 @@ import type { Link } from '../link.js';
 import { Cells } from './cells.js';
 import { ProbeCutter, Silences } from './cut.js';
 import { SourceError, shown } from './problem.js';
+import { isTime, isTooLong, noTime, WANTED_TIME, yearsText } from './times.js';
 
 /** Fed with the lines behind the header (or with all, for formats without one), then asked for the link. */
 export interface RecordReader {
@@ -37,6 +38,8 @@ export function csvReader(name: string, columns: readonly string[]): RecordReade
   return null;
 }
 
+const AFTER = 'after the one before';
+
 class Row {
   readonly cells = new Cells();
   #line = 0;
@@ -63,8 +66,30 @@ class Row {
     throw this.problem(Number.isNaN(value) ? `${what} is not a number` : `${what} is negative`);
   }
 
-  problem(message: string): SourceError {
-    return new SourceError(`${this.name}:${this.#line}: ${message}`);
+  /** @param formerMs the time of the row before; NaN = there is none */
+  time(index: number, formerMs: number): number {
+    const ms = this.number(index);
+    const what = `${this.columns[index]} ${shown(this.cells.text(index))}`;
+    if (!isTime(ms)) throw noTime(`${this.name}:${this.#line}: ${what}`);
+    if (ms < formerMs) throw this.problem(`time runs backwards: ${this.columns[index]} ${ms} after ${formerMs}`);
+    return ms;
+  }
+
+  /** @param wanted the unit */
+  length(index: number, unitMs: number, wanted: string): number {
+    const value = this.number(index, 0);
+    if (!isTooLong(value * unitMs)) return value;
+    const what = `${this.columns[index]} ${shown(this.cells.text(index))}`;
+    throw this.problem(`${what}: ${yearsText(value * unitMs)}`, `Wanted: ${wanted}.`);
+  }
+
+  refuseJump(index: number, byMs: number, from: string): void {
+    if (!isTooLong(byMs)) return;
+    throw this.problem(`${this.columns[index]} ${shown(this.cells.text(index))} is ${yearsText(byMs)} ${from}`, WANTED_TIME);
+  }
+
+  problem(message: string, remedy: string | null = null): SourceError {
+    return new SourceError(`${this.name}:${this.#line}: ${message}`, remedy);
   }
 }
 
@@ -76,7 +101,7 @@ class TraceReader implements RecordReader {
   readonly #last: number;
   readonly #cutter: ProbeCutter;
   #originMs = 0;
-  #formerMs = Number.NEGATIVE_INFINITY;
+  #formerMs = Number.NaN;
 
   constructor(
     private readonly name: string,
@@ -91,9 +116,9 @@ class TraceReader implements RecordReader {
 
   line(bytes: Buffer, from: number, to: number, line: number): void {
     this.#row.read(bytes, from, to, line, this.#last);
-    const atMs = this.#row.number(this.#time);
+    const atMs = this.#row.time(this.#time, this.#formerMs);
     const rttMs = this.#row.cells.isEmpty(this.#rtt) ? Number.NaN : this.#row.number(this.#rtt, 0);
-    if (atMs < this.#formerMs) throw this.#row.problem(`time runs backwards: t_ms ${atMs} after ${this.#formerMs}`);
+    this.#row.refuseJump(this.#time, atMs - this.#formerMs, AFTER);
     if (this.#cutter.count === 0 && atMs >= UNIX_FROM_MS) this.#originMs = atMs;
     this.#formerMs = atMs;
     this.#cutter.probe(atMs - this.#originMs, rttMs);
@@ -115,6 +140,8 @@ class OutageReader implements RecordReader {
   readonly #silences: Silences;
   #originMs = 0;
   #formerMs = Number.NaN;
+  /** the last one that has a length */
+  #lastMs = Number.NaN;
   #firstMs = 0;
   #endMs = 0;
 
@@ -133,29 +160,38 @@ class OutageReader implements RecordReader {
   line(bytes: Buffer, from: number, to: number, line: number): void {
     this.#row.read(bytes, from, to, line, this.#last);
     const startMs = this.#row.number(this.#start);
-    const lengthMs = this.#row.number(this.#length, 0);
+    const lengthMs = this.#row.length(this.#length, 1, 'ms');
     const cause = this.#cause < 0 ? '' : this.#row.cells.text(this.#cause);
     if (cause === NO_OUTAGE) return;
-    if (startMs < this.#formerMs) throw this.#row.problem(`time runs backwards: start_ms ${startMs} after ${this.#formerMs}`);
-    if (Number.isNaN(this.#formerMs)) {
+    this.#formerMs = this.#row.time(this.#start, this.#formerMs);
+    if (lengthMs > 0) this.#lasting(startMs);
+    // Nobody felt one without length: it says nothing of when the recording was, but makes a hold begin anew.
+    else if (Number.isNaN(this.#lastMs)) return;
+    const fromMs = startMs - this.#originMs;
+    if (lengthMs > 0) this.#endMs = Math.max(this.#endMs, fromMs + lengthMs);
+    this.#silences.add(fromMs, fromMs + lengthMs, CAUSES[cause] ?? 'upstream');
+  }
+
+  #lasting(startMs: number): void {
+    if (Number.isNaN(this.#lastMs)) {
+      this.#row.refuseJump(this.#start, -startMs, 'before the beginning');
       if (startMs >= UNIX_FROM_MS) this.#originMs = startMs - LEAD_MS;
       this.#firstMs = startMs - this.#originMs;
     }
-    this.#formerMs = startMs;
-    const fromMs = startMs - this.#originMs;
-    this.#endMs = Math.max(this.#endMs, fromMs + lengthMs);
-    this.#silences.add(fromMs, fromMs + lengthMs, CAUSES[cause] ?? 'upstream');
+    this.#row.refuseJump(this.#start, startMs - this.#lastMs, AFTER);
+    this.#lastMs = startMs;
   }
 
   link(originWallMs: number | null): Link {
     if (Number.isNaN(this.#formerMs)) throw new SourceError(`${this.name}: no outage follows the header`);
     this.notes.push(`${this.name}: a list of outages: what lies between them, and an hour behind the last, counts as good`);
+    const toMs = this.#endMs + TAIL_MS;
     return {
       name: this.name,
       originWallMs: this.#originMs > 0 ? this.#originMs : originWallMs,
-      span: { fromMs: Math.min(0, this.#firstMs - LEAD_MS), toMs: this.#endMs + TAIL_MS },
+      span: { fromMs: Math.min(0, this.#firstMs - LEAD_MS), toMs },
       openEnded: true,
-      silences: this.#silences.all,
+      silences: this.#silences.all.filter(({ fromMs }) => fromMs < toMs),
       lossy: [],
       rtts: [],
       unwatchedMs: 0,
@@ -188,7 +224,7 @@ class StateReader implements RecordReader {
     this.#row.read(bytes, from, to, line, this.#last);
     const state = this.#row.cells.text(this.#state);
     if (state !== 'up' && state !== 'down') throw this.#row.problem(`state ${shown(state)} is neither up nor down`);
-    const lengthMs = 1000 * this.#row.number(this.#length, 0);
+    const lengthMs = 1000 * this.#row.length(this.#length, 1000, 'seconds');
     if (state === 'down') this.#silences.add(this.#nowMs, this.#nowMs + lengthMs, 'upstream');
     this.#nowMs += lengthMs;
     this.#count += 1;

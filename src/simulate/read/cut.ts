@@ -16,7 +16,7 @@ const LEAST_MS = 200;
 /** A recording with more of them is none: it would not fit into memory either. */
 const MOST_SILENCES = 2_000_000;
 
-/** Ordered silences; those that touch become one, those without length none. */
+/** Ordered silences; those that touch become one. One without length is kept: nobody feels it, but it makes a fixed rule's hold begin anew. */
 export class Silences {
   readonly #silences: Silence[] = [];
 
@@ -25,8 +25,10 @@ export class Silences {
   add(fromMs: number, toMs: number, cause: SilenceCause): void {
     const last = this.#silences.at(-1);
     if (last !== undefined && fromMs <= last.toMs) {
-      if (toMs > last.toMs) this.#silences[this.#silences.length - 1] = { ...last, toMs };
-    } else if (toMs > fromMs) {
+      if (toMs > last.toMs) {
+        this.#silences[this.#silences.length - 1] = { ...last, toMs, cause: last.toMs > last.fromMs ? last.cause : cause };
+      }
+    } else if (toMs >= fromMs) {
       if (this.#silences.length >= MOST_SILENCES) {
         throw new SourceError(`${this.name}: more than ${MOST_SILENCES} outages`, 'Give a part of it.');
       }
@@ -76,7 +78,7 @@ export class ProbeCutter {
 
   /** @param originWallMs Unix ms of 0 on the probes' axis */
   link(originWallMs: number | null): Link {
-    if (!Number.isNaN(this.#silentSinceMs)) this.#silences.add(this.#silentSinceMs, this.#formerMs, 'upstream');
+    if (this.#silentSinceMs < this.#formerMs) this.#silences.add(this.#silentSinceMs, this.#formerMs, 'upstream');
     this.#silentSinceMs = Number.NaN;
     return {
       name: this.name,

@@ -6,6 +6,7 @@ import type { Link } from '../link.js';
 import type { RecordReader } from './csv.js';
 import { LATE_MS, ProbeCutter, UNWATCHED_MS } from './cut.js';
 import { SourceError, shown } from './problem.js';
+import { isTime, isTooLong, yearsText } from './times.js';
 
 const STAMP = /^\[(\d+(?:\.\d+)?)\] /;
 /** `time=`, `Zeit=`, `temps=`; `time<1 ms` of old versions. What follows (DUP!, truncated) does not matter. */
@@ -60,6 +61,13 @@ export class PingReader implements RecordReader {
     const stamp = STAMP.exec(text);
     if (stamp !== null) {
       const wallMs = 1000 * Number(stamp[1]);
+      if (!isTime(wallMs)) {
+        const found = shown(stamp[1] ?? '');
+        throw new SourceError(
+          `${this.name}:${line}: the time stamp ${found} is no time in seconds`,
+          'Wanted: Unix time, as ping -D prints.',
+        );
+      }
       const reply = ROUND_TRIP.exec(text);
       const sequence = reply?.[1] ?? SEQUENCE.exec(text)?.[1];
       // `From ...: Time to live exceeded` of old versions has no number: it says nothing about one probe.
@@ -100,6 +108,12 @@ export class PingReader implements RecordReader {
     if (stampMs < this.#stampMs - LATE_MS) {
       const backMs = Math.round(this.#stampMs - stampMs);
       throw new SourceError(`${this.name}:${line}: time runs backwards by ${backMs / 1000} s`);
+    }
+    if (Number.isFinite(this.#stampMs) && isTooLong(stampMs - this.#stampMs)) {
+      throw new SourceError(
+        `${this.name}:${line}: time jumps by ${yearsText(stampMs - this.#stampMs)}`,
+        "The machine's clock was set: give the part behind it.",
+      );
     }
     this.#stampMs = Math.max(this.#stampMs, stampMs);
     const sentMs = stampMs - (rttMs ?? 0);

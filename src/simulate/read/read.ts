@@ -6,6 +6,7 @@ import { csvReader, type RecordReader } from './csv.js';
 import { eachLine, type Input, WANTED } from './lines.js';
 import { looksLikePing, PingReader } from './ping.js';
 import { SourceError, shown } from './problem.js';
+import { isTime, noTime } from './times.js';
 
 export interface ReadRun {
   readonly signal?: AbortSignal;
@@ -105,5 +106,6 @@ async function startOf({ path }: Input): Promise<number | null> {
   if (typeof start !== 'number' || !Number.isFinite(start)) {
     throw new SourceError(`${file}: ${key}: ${shown(JSON.stringify(start))} is no number`, 'Wanted: Unix ms.');
   }
+  if (!isTime(start)) throw noTime(`${file}: ${key}: ${shown(JSON.stringify(start))}`);
   return start;
 }

@@ -4,6 +4,7 @@
  */
 import type { Link, Span } from '../link.js';
 import { SourceError } from './problem.js';
+import { isTooLong, WANTED_TIME, yearsText } from './times.js';
 
 export interface SideBySide {
   readonly links: readonly Link[];
@@ -11,7 +12,7 @@ export interface SideBySide {
   readonly notes: readonly string[];
 }
 
-/** @throws SourceError where traces have no moment in common */
+/** @throws SourceError where traces have no moment in common, or lists are decades apart */
 export function sideBySide(links: readonly Link[]): SideBySide {
   const [first] = links;
   if (first === undefined || links.length === 1) return { links, notes: [] };
@@ -37,6 +38,10 @@ export function sideBySide(links: readonly Link[]): SideBySide {
       `${traces.map(({ name }) => name).join(' and ')} have no moment in common`,
       known ? 'They were recorded one after the other.' : null,
     );
+  }
+  if (isTooLong(span.toMs - span.fromMs)) {
+    const names = links.map(({ name }) => name).join(' and ');
+    throw new SourceError(`${names} are ${yearsText(span.toMs - span.fromMs)} together`, WANTED_TIME);
   }
   const laid = shifted.map((link) => cutTo(link, span));
   for (const [i, link] of shifted.entries()) {

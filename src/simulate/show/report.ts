@@ -36,7 +36,7 @@ export function linkFacts(uplink: string, source: string | null, { silences, los
   return {
     name: uplink,
     source,
-    outages: silences.length,
+    outages: silences.filter(({ fromMs, toMs }) => toMs > fromMs).length,
     silent: seconds(silences),
     lossy: seconds(lossy),
     unwatched: rounded(unwatchedMs / 1000),

@@ -131,6 +131,51 @@ test('what is wrong is told with its line, what was found and what is wanted', a
   }
 });
 
+test('times that are none in ms are refused with their line, and so are jumps of decades', async (t) => {
+  const list = (...rows: string[]): string => ['start_ms,duration_ms', ...rows, ''].join('\n');
+  const trace = (...rows: string[]): string => ['t_ms,rtt_ms', ...rows, ''].join('\n');
+  for (const [content, expected] of [
+    [list('1700000000000000000,5000'), /^some\.dat:2: start_ms '1700000000000000000' is no time in ms/],
+    [list('1700000000000000,5000'), /^some\.dat:2: start_ms '1700000000000000' is no time in ms/],
+    [trace('1700000000000000000,5', '1700000001000000000,5'), /^some\.dat:2: t_ms '1700000000000000000' is no time in ms/],
+    [trace('0,5', '-1e15,5'), /^some\.dat:3: t_ms '-1e15' is no time in ms/],
+    [list('0,5000', '1700000000000,5000'), /^some\.dat:3: start_ms '1700000000000' is 53\.9 years after the one before$/],
+    [trace('0,5', '1700000000000,5'), /^some\.dat:3: t_ms '1700000000000' is 53\.9 years after the one before$/],
+    [list('-1000000000000,5'), /^some\.dat:2: start_ms '-1000000000000' is 31\.7 years before the beginning$/],
+    [list('0,1000000000000'), /^some\.dat:2: duration_ms '1000000000000': 31\.7 years/],
+    ['state,duration_s\nup,1700000000\n', /^some\.dat:2: duration_s '1700000000': 53\.9 years/],
+    [
+      '[1700000000000000.5] 64 bytes from 1.1.1.1: icmp_seq=1 ttl=57 time=9 ms\n',
+      /^some\.dat:1: the time stamp '1700000000000000\.5' is no/,
+    ],
+    [
+      '[0.5] 64 bytes from 1.1.1.1: icmp_seq=1 ttl=57 time=9 ms\n[1700000000.5] 64 bytes from 1.1.1.1: icmp_seq=2 ttl=57 time=9 ms\n',
+      /^some\.dat:2: time jumps by 53\.9 years$/,
+    ],
+  ] as const) {
+    assert.match(await complaintOf(t, content), expected);
+  }
+  const dir = folder(t);
+  writeFileSync(join(dir, 't0_unix_ms.json'), '{"a": 1700000000000000000}');
+  writeFileSync(join(dir, 'a.csv'), 't_ms,rtt_ms\n0,1\n9,1\n');
+  await assert.rejects(
+    readRecording({ name: 'a', path: join(dir, 'a.csv') }),
+    /t0_unix_ms\.json: a: '1700000000000000000' is no time in ms/,
+  );
+});
+
+test('outages without length say nothing of when the recording was', async (t) => {
+  const link = await listOf(t, ['0,0', '1700000000000,5000', '1700000100000,0', '1700000200000,5000', '1900000000000,0']);
+  assert.equal(link.originWallMs, 1_699_999_940_000);
+  assert.deepEqual(link.span, { fromMs: 0, toMs: 265_000 + 3_600_000 });
+  assert.deepEqual(outages(link), [
+    [60_000, 65_000],
+    [160_000, 160_000],
+    [260_000, 265_000],
+  ]);
+  assert.deepEqual(outages(await listOf(t, ['5000,0'])), []);
+});
+
 test('what cannot be read at all', async (t) => {
   const dir = folder(t);
   mkdirSync(join(dir, 'd'));
@@ -281,6 +326,8 @@ test('what lies outside a list counts as good: lists cut nothing off, only trace
   const year = await listOf(t, ['1700000000000,10000']);
   const nextYear = await listOf(t, ['1731536000000,10000']);
   assert.equal(sideBySide([year, nextYear]).links[1]?.silences[0]?.fromMs, 31_536_000_000 + 60_000);
+  const old = await listOf(t, ['1200000000000,10000']);
+  assert.throws(() => sideBySide([year, old]), /some\.dat and some\.dat are 15\.8 years together$/);
   // A trace says what is played; what a list says of other times is left out, and told.
   const trace = made('trace', 1_731_535_000_000, 0, 2_000_000, []);
   const cut = sideBySide([trace, nextYear, year]);

@@ -170,6 +170,30 @@ test('one uplink and an ideal backup: the same as the arithmetic for one, random
   }
 });
 
+test('an outage without length is felt by nobody, but a fixed rule begins its hold anew', () => {
+  const outages = [
+    { startS: 100, lengthS: 20 },
+    { startS: 130, lengthS: 0 },
+    { startS: 200, lengthS: 0 },
+    { startS: 300, lengthS: 8 },
+  ];
+  agree(outages, 2.5, 'made up');
+  const silences = outages.map(({ startS, lengthS }) => ({
+    fromMs: startS * SECOND,
+    toMs: (startS + lengthS) * SECOND,
+    cause: 'upstream' as const,
+  }));
+  const ground = new Ground(
+    [{ silences, lossy: [] }, NOTHING],
+    { switchS: 2.5, perSecond: [0, 0.02] },
+    { fromMs: 0, toMs: 400_000 },
+  );
+  assert.deepEqual(playFixed(ground, { patienceS: 10, holdS: 20 }).course, [
+    { atMs: 110_000, to: 1 },
+    { atMs: 150_000, to: 0 },
+  ]);
+});
+
 const FOLDER = process.env.BACKROUTE_TRACES ?? fileURLToPath(new URL('../../../../../shared/traces/', import.meta.url));
 const skip = existsSync(FOLDER) ? false : `no traces in ${FOLDER}`;
 
