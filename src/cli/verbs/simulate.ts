@@ -1,6 +1,4 @@
 /** `backroute simulate`: reads recordings, plays them to the engine for each configuration, and tells what that would have cost. */
-import { access, constants, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { HistoryError } from '../../history/reader.js';
 import { playLinks } from '../../simulate/play.js';
 import { SourceError } from '../../simulate/read/problem.js';
@@ -12,6 +10,7 @@ import { ExitError } from '../exit-error.js';
 import type { Io } from '../io.js';
 import { type Align, type Colour, table } from '../paint.js';
 import type { Places } from '../places.js';
+import { requireWritable, writeDrawing } from './simulate-drawing.js';
 import type { SimulateOptions, SimulateRun } from './simulate-order.js';
 import { type Play, type Plays, plays } from './simulate-plays.js';
 import { Progress } from './simulate-progress.js';
@@ -27,7 +26,7 @@ export async function simulate(places: Places, options: SimulateOptions, io: Io,
     const simulation = await playAll(wanted, options.seed, run.signal, progress);
     progress.end();
     // The file first: what is printed is not followed by an error.
-    if (options.plot !== null) await writeWhole(options.plot, plot(simulation));
+    if (options.plot !== null) await writeDrawing(options.plot, plot(simulation), io);
     if (options.json) io.out(`${JSON.stringify(report(simulation), null, 2)}\n`);
     else print(simulation, io);
     return run.signal.aborted ? INTERRUPTED : 0;
@@ -84,28 +83,4 @@ function print(simulation: Simulation, { out, paint }: Io): void {
   if (sentences.length > 0) out(`\n${paint('bold', sentences.join('\n'))}\n`);
   out(`\n${lines.join('\n')}\n`);
   if (notes.length > 0) out(`\n${notes.map((note) => paint('dim', `note: ${note}`)).join('\n')}\n`);
-}
-
-/** Before minutes of work, not after. */
-async function requireWritable(path: string): Promise<void> {
-  const folder = dirname(path);
-  try {
-    await access(folder, constants.W_OK);
-  } catch {
-    throw new ExitError(1, `--plot: no file can be made in ${folder}`);
-  }
-  const there = await stat(path).catch(() => null);
-  if (there?.isDirectory() === true) throw new ExitError(1, `--plot: ${path} is a directory`);
-}
-
-/** All of it or nothing. */
-async function writeWhole(path: string, content: string): Promise<void> {
-  const part = `${path}.${process.pid}.tmp`;
-  try {
-    await writeFile(part, content);
-    await rename(part, path);
-  } catch (error) {
-    await rm(part, { force: true });
-    throw new ExitError(1, `--plot: ${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`);
-  }
 }

@@ -1,7 +1,21 @@
 /** `backroute simulate` as a user starts it: what goes where, exit codes, nothing half-written. */
 import assert from 'node:assert/strict';
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
@@ -245,6 +259,58 @@ test('the drawing is written whole or not at all', async (t) => {
     readdirSync(dir).filter((name) => name.includes('svg')),
     ['x.svg'],
   );
+});
+
+test('the drawing goes where a link points, and into what is no file; neither is replaced', async (t) => {
+  const dir = folder(t);
+  mkdirSync(join(dir, 'there'));
+  writeFileSync(join(dir, 'there', 'old.svg'), 'old');
+  symlinkSync('there/old.svg', join(dir, 'x.svg'));
+  symlinkSync('there/new.svg', join(dir, 'y.svg'));
+  for (const [link, target] of [
+    ['x.svg', 'old.svg'],
+    ['y.svg', 'new.svg'],
+  ] as const) {
+    const { code, err } = await run(dir, ['--outages', 'list.csv', '--plot', link, '--json']);
+    assert.equal(code, 0, err);
+    assert.ok(lstatSync(join(dir, link)).isSymbolicLink());
+    assert.match(readFileSync(join(dir, 'there', target), 'utf8'), /^<svg [\s\S]*<\/svg>\n$/);
+  }
+  assert.deepEqual(readdirSync(join(dir, 'there')), ['new.svg', 'old.svg']);
+
+  execFileSync('mkfifo', [join(dir, 'pipe')]);
+  // Open for both, so that neither side waits for the other.
+  const pipe = openSync(join(dir, 'pipe'), constants.O_RDWR | constants.O_NONBLOCK);
+  t.after(() => closeSync(pipe));
+  const { code, err } = await run(dir, ['--outages', 'list.csv', '--plot', 'pipe', '--json']);
+  assert.equal(code, 0, err);
+  assert.ok(lstatSync(join(dir, 'pipe')).isFIFO());
+  const buffer = Buffer.alloc(1 << 20);
+  assert.match(buffer.toString('utf8', 0, readSync(pipe, buffer)), /^<svg [\s\S]*<\/svg>\n$/);
+});
+
+test('the drawing on standard output: in front of what is told, also where that is a file', async (t) => {
+  const dir = folder(t);
+  symlinkSync('/dev/stdout', join(dir, 'x.svg'));
+  const { child, ended } = start(dir, ['--outages', 'list.csv', '--plot', 'x.svg', '--json']);
+  child.stdin.end();
+  const { code, out, err } = await ended;
+  assert.equal(code, 0, err);
+  const [, json] = out.split('</svg>\n');
+  assert.match(out, /^<svg /);
+  assert.equal(JSON.parse(json ?? '').complete, true);
+  assert.ok(lstatSync(join(dir, 'x.svg')).isSymbolicLink());
+
+  const file = openSync(join(dir, 'all'), 'w');
+  const inFile = spawn(process.execPath, [MAIN, 'simulate', '--outages', 'list.csv', '--plot', '/dev/stdout', '--json'], {
+    cwd: dir,
+    stdio: ['ignore', file, 'inherit'],
+  });
+  assert.equal(await new Promise((resolve) => inFile.on('close', resolve)), 0);
+  closeSync(file);
+  const [drawing, told] = readFileSync(join(dir, 'all'), 'utf8').split('</svg>\n');
+  assert.match(drawing ?? '', /^<svg /);
+  assert.equal(JSON.parse(told ?? '').complete, true);
 });
 
 test('Ctrl-C while a pipe is waited for: it ends at once, though nobody writes and nobody closes it', async (t) => {
