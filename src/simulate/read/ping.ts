@@ -1,6 +1,7 @@
 /**
  * Reads what `ping -D` of iputils prints, IPv4 and IPv6, in any language: a reply is a line with a time stamp, `icmp_seq=` and a
- * round trip; lost is the sequence number that never came. A reply was sent its round trip before its stamp.
+ * round trip; lost is the sequence number that never came. A reply was sent its round trip before its stamp. Where none came at all,
+ * the lines that say so (`-O`, or errors) tell from when to when.
  */
 import type { Link } from '../link.js';
 import type { RecordReader } from './csv.js';
@@ -44,6 +45,8 @@ export class PingReader implements RecordReader {
   #originMs = Number.NaN;
   /** of the newest line with a stamp, on the axis */
   #stampMs = Number.NEGATIVE_INFINITY;
+  /** of this run, replies or not */
+  #first: { readonly sequence: number; readonly atMs: number } | null = null;
   #newest: { readonly sequence: number; readonly atMs: number } | null = null;
   #intervalMs = USUAL_INTERVAL_MS;
   #fromHeader = false;
@@ -89,10 +92,13 @@ export class PingReader implements RecordReader {
 
   link(originWallMs: number | null): Link {
     this.#flush();
-    if (this.#cutter.count === 0) {
-      throw new SourceError(`${this.name}: no reply with a time stamp`, 'Record with ping -D, which prints them.');
-    }
     this.#lostAtEnd();
+    if (this.#cutter.count === 0) {
+      throw new SourceError(
+        `${this.name}: neither replies nor missing ones with a time stamp`,
+        'Record with ping -D -O, which prints them.',
+      );
+    }
     if (this.#strange > 0) {
       this.notes.push(
         `${this.name}: ${this.#strange} line(s) are not ping's and were left out, the first is line ${this.#firstStrange}`,
@@ -118,6 +124,7 @@ export class PingReader implements RecordReader {
     this.#stampMs = Math.max(this.#stampMs, stampMs);
     const sentMs = stampMs - (rttMs ?? 0);
     const sequence = this.#unwrapped(number, sentMs);
+    this.#first ??= { sequence, atMs: sentMs };
     if (this.#newest === null || sequence > this.#newest.sequence) this.#newest = { sequence, atMs: sentMs };
     if (rttMs === null) return;
     // Nearly always at the end. A second reply to one probe says nothing new.
@@ -193,13 +200,32 @@ export class PingReader implements RecordReader {
   #transmitted(count: number): void {
     const newest = this.#newest;
     if (newest === null || !this.#fromHeader || count - 1 <= newest.sequence) return;
-    this.#newest = { sequence: count - 1, atMs: newest.atMs + (count - 1 - newest.sequence) * this.#intervalMs };
+    this.#newest = { sequence: count - 1, atMs: newest.atMs + (count - 1 - newest.sequence) * this.#paceMs };
+  }
+
+  /** Of a run that was never answered, by the lines that say so. */
+  get #paceMs(): number {
+    const [first, newest] = [this.#first, this.#newest];
+    if (this.#former !== null || first === null || newest === null) return this.#intervalMs;
+    const steps = newest.sequence - first.sequence;
+    return steps > 0 && newest.atMs > first.atMs ? (newest.atMs - first.atMs) / steps : this.#intervalMs;
   }
 
   #lostAtEnd(): void {
     const former = this.#former;
+    if (former === null) this.#neverAnswered();
     if (former === null || this.#newest === null || this.#newest.sequence <= former.sequence) return;
     this.#lost(former.sentMs + this.#intervalMs, this.#newest.sequence - former.sequence);
+  }
+
+  #neverAnswered(): void {
+    const [first, newest, paceMs] = [this.#first, this.#newest, this.#paceMs];
+    if (first === null || newest === null) return;
+    const before = this.#fromHeader ? Math.max(0, first.sequence - 1) : 0;
+    const fromMs = first.atMs - before * paceMs;
+    if (this.#paused) this.#cutter.pause(fromMs);
+    this.#paused = false;
+    this.#lost(fromMs, before + newest.sequence - first.sequence + 1, paceMs);
   }
 
   /** Another ping in the same file: it counts from 1 again, and between the two nobody watched. */
@@ -208,6 +234,7 @@ export class PingReader implements RecordReader {
     this.#lostAtEnd();
     this.#inStatistics = false;
     this.#former = null;
+    this.#first = null;
     this.#newest = null;
     this.#fromHeader = true;
     this.#paused = this.#cutter.count > 0;

@@ -116,6 +116,26 @@ test('where the machine slept, and between two pings in one file, nobody watched
   assert.equal(Math.round(twice.unwatchedMs / 1000), 32);
 });
 
+test('a line that never answered is silent from beginning to end', () => {
+  const none = (sequence: number, atS: number): string => `[${(T0 + atS).toFixed(6)}] no answer yet for icmp_seq=${sequence}`;
+  const quick = [HEADER, ...range(1, 51).map((i) => none(i, i / 5 + 0.2))];
+  // The word comes with the next question.
+  assert.deepEqual(read(quick).outages, [[0.4, 10.2]]);
+  const told = read([...quick, '', '--- 1.1.1.1 ping statistics ---', '101 packets transmitted, 0 received, 100% packet loss']);
+  assert.deepEqual(told.outages, [[0.4, 20.2]]);
+  const refused = range(1, 60).map(
+    (i) => `[${T0 + 3 * i}.000000] From 192.168.1.1 icmp_seq=${i * 3} Destination Host Unreachable`,
+  );
+  assert.deepEqual(read([HEADER, ...refused]).outages, [[1, 177]]);
+  // Another run, in which it answers.
+  const later = read([...quick, HEADER, ...range(1, 10).map((i) => reply(i, 100 + i))]);
+  assert.deepEqual(later.outages, [[0.4, 10.2]]);
+  assert.equal(Math.round(later.unwatchedMs / 1000), 91);
+  const dead = read([HEADER, ...range(1, 10).map((i) => reply(i, i)), HEADER, ...range(1, 10).map((i) => none(i, 100 + i))]);
+  assert.deepEqual(dead.outages, [[101, 109]]);
+  assert.equal(Math.round(dead.unwatchedMs / 1000), 92);
+});
+
 test('what is not read is told', () => {
   const complaint = (lines: readonly string[]): string => {
     try {
@@ -127,7 +147,7 @@ test('what is not read is told', () => {
     return 'none';
   };
   assert.match(complaint([HEADER, '64 bytes from 1.1.1.1: icmp_seq=1 ttl=57 time=9 ms']), /^p:2: no time stamp in '64 bytes/);
-  assert.match(complaint([HEADER]), /^p: no reply with a time stamp$/);
+  assert.match(complaint([HEADER]), /^p: neither replies nor missing ones with a time stamp$/);
   assert.match(complaint([HEADER, reply(1, 50), reply(2, 20)]), /^p:3: time runs backwards by 30 s$/);
   assert.match(complaint([HEADER, reply(1, 50, -3)]), /^p:2: a negative round trip, -3 ms$/);
   const { reader } = read([HEADER, reply(1, 1), 'ping: sendmsg: Network is unreachable', reply(2, 2)]);
