@@ -28,7 +28,7 @@ export interface Recorded {
   readonly links: readonly Link[];
   /** the wanted uplinks' places of `links` */
   readonly places: readonly number[];
-  /** what was in use, by the wanted uplinks' places; null = no switch is recorded */
+  /** what was in use, from the beginning on, by the wanted uplinks' places; null = no switch is recorded */
   readonly course: readonly Step[] | null;
   readonly notes: readonly string[];
 }

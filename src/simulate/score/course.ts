@@ -6,7 +6,7 @@ import type { Link, Span } from '../link.js';
 import type { Bill, Prices } from '../played.js';
 import { Loss } from './loss.js';
 
-/** From here on this uplink; before the first step the first uplink is in use. */
+/** From here on this uplink; before the first step the one is in use on which the course begins. */
 export interface Step {
   readonly atMs: number;
   /** place in the order of preference */
@@ -15,7 +15,7 @@ export interface Step {
   readonly shares?: readonly number[];
 }
 
-const FIRST: Step = { atMs: Number.NEGATIVE_INFINITY, to: 0 };
+const begun = (to: number): Step => ({ atMs: Number.NEGATIVE_INFINITY, to });
 
 /** The first uplink carries traffic, alone or with others. */
 const onFirst = ({ to, shares }: Step): boolean => (shares === undefined ? to === 0 : (shares[0] ?? 0) > 0);
@@ -45,15 +45,17 @@ export class Ground {
 
   /**
    * What a course costs. One that ends where the first uplink carries nothing owes the switch back, which is counted: so all
-   * courses end where they began. Steps beyond the span count as well (a rule that returns after the last outage). Divided
+   * courses end there. Steps beyond the span count as well (a rule that returns after the last outage). Divided
    * traffic counts by its shares; a switch is a change of the uplink that leads.
+   *
+   * @param beginsOn what was in use before; being there is no switch
    */
-  bill(course: readonly Step[]): Bill {
+  bill(course: readonly Step[], beginsOn = 0): Bill {
     let feltS = 0;
     let onBackupS = 0;
     let priced = 0;
     let switches = 0;
-    let on = FIRST;
+    let on = begun(beginsOn);
     let sinceMs = this.span.fromMs;
     const stay = (untilMs: number): void => {
       const seconds = Math.max(0, untilMs - sinceMs) / 1000;
@@ -75,9 +77,9 @@ export class Ground {
   }
 
   /** the bill as it grows: cost up to each of the given moments, which are ordered; the switch back is not in it */
-  costsAt(course: readonly Step[], momentsMs: readonly number[]): number[] {
+  costsAt(course: readonly Step[], momentsMs: readonly number[], beginsOn = 0): number[] {
     let cost = 0;
-    let on = FIRST;
+    let on = begun(beginsOn);
     let sinceMs = this.span.fromMs;
     let next = 0;
     const stay = (untilMs: number): void => {

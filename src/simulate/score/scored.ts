@@ -16,10 +16,13 @@ export interface Scored {
   readonly never: Bill;
   readonly peers: Readonly<Record<string, FixedPlay>>;
   /** what really happened then, where it is recorded */
-  readonly recorded: { readonly bill: Bill; readonly course: readonly Step[] } | null;
+  readonly recorded: { readonly bill: Bill; readonly course: readonly Step[]; readonly beginsOn: number } | null;
 }
 
-/** @param links of each uplink, in the order of preference */
+/**
+ * @param links of each uplink, in the order of preference
+ * @param recorded a step at the beginning says what was in use then: that is no switch
+ */
 export function score(played: Played, links: readonly Link[], prices: Prices, recorded: readonly Step[] | null): Scored {
   const { span } = played;
   const ground = new Ground(
@@ -34,6 +37,8 @@ export function score(played: Played, links: readonly Link[], prices: Prices, re
     span,
   );
   const course = played.shares.length > 0 ? played.shares : played.moves.map(({ atMs, to }) => ({ atMs, to }));
+  const [begin] = recorded ?? [];
+  const beginsOn = begin !== undefined && begin.atMs <= span.fromMs ? begin.to : 0;
   const really = recorded?.filter(({ atMs }) => atMs < span.toMs) ?? null;
   return {
     played,
@@ -44,7 +49,7 @@ export function score(played: Played, links: readonly Link[], prices: Prices, re
     bestFixed: bestFixed(ground),
     never: ground.bill([]),
     peers: peers(ground),
-    recorded: really === null ? null : { bill: ground.bill(really), course: really },
+    recorded: really === null ? null : { bill: ground.bill(really, beginsOn), course: really, beginsOn },
   };
 }
 

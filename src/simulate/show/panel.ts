@@ -9,6 +9,8 @@ export interface Line {
   readonly width: number;
   readonly ground: Ground;
   readonly course: readonly Step[];
+  /** place; left out = the first uplink */
+  readonly beginsOn?: number;
 }
 
 const TICKS = 5;
@@ -18,7 +20,7 @@ export function panelParts(lines: readonly Line[], frame: Frame, { top, height }
     { length: frame.width + 1 },
     (_, pixel) => frame.fromMs + (pixel / frame.width) * (frame.toMs - frame.fromMs),
   );
-  const costs = lines.map(({ ground, course }) => ground.costsAt(course, moments));
+  const costs = lines.map(({ ground, course, beginsOn }) => ground.costsAt(course, moments, beginsOn));
   const ticks = numberTicks(Math.max(...costs.map((line) => line.at(-1) ?? 0)), TICKS);
   const most = ticks.at(-1) ?? 1;
   const y = (cost: number): number => top + height - (cost / most) * height;

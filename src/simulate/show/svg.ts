@@ -85,7 +85,14 @@ function linesOf({ plays }: Simulation, first: Scored): Line[] {
     ...(first.recorded === null
       ? []
       : [
-          { name: 'as it really was', colour: COLOURS.recorded, course: first.recorded.course, ground: first.ground, width: 1.5 },
+          {
+            name: 'as it really was',
+            colour: COLOURS.recorded,
+            course: first.recorded.course,
+            beginsOn: first.recorded.beginsOn,
+            ground: first.ground,
+            width: 1.5,
+          },
         ]),
     ...plays.slice(1).map(({ played, course, ground }, i) => ({
       name: played.name,

@@ -248,6 +248,11 @@ test("the daemon's history: instead of what really happened, since a moment", as
   const { recorded, span, switches } = JSON.parse(since.out);
   assert.deepEqual([switches, recorded.switches, recorded.felt], [6, 6, 60]);
   assert.equal(span.from, '2026-03-01T04:00:00.000Z');
+  // A minute after the fourth hour it was on the backup already: that switch was before.
+  const moment = new Date((hours[3] ?? 0) + 60_000).toISOString();
+  const within = await run(dir, [...given, '--json', '--since', moment.slice(0, 19).concat('Z')]);
+  assert.equal(within.code, 0, within.err);
+  assert.equal(JSON.parse(within.out).recorded.switches, 5);
 });
 
 test('the drawing is written whole or not at all', async (t) => {

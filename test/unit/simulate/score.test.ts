@@ -210,3 +210,17 @@ test('a course that ends elsewhere owes the switch back', () => {
   assert.deepEqual(ground.bill([{ atMs: 20_000, to: 1 }]), { feltS: 10, switches: 2, onBackupS: 40, cost: 18 });
   assert.deepEqual(ground.costsAt([{ atMs: 20_000, to: 1 }], [0, 15_000, 20_000, 30_000, 60_000]), [0, 5, 12, 13, 16]);
 });
+
+test('a course that begins on the backup has not switched to it', () => {
+  const silences = [{ fromMs: 0, toMs: 10_000, cause: 'upstream' as const }];
+  const links = [{ silences, lossy: [] }, NOTHING];
+  const span = { fromMs: 0, toMs: 60_000 };
+  const ground = new Ground(links, { switchS: 2, perSecond: [0, 0.1] }, span);
+  const course = [
+    { atMs: 0, to: 1 },
+    { atMs: 20_000, to: 0 },
+  ];
+  assert.deepEqual(ground.bill(course, 1), { feltS: 0, switches: 1, onBackupS: 20, cost: 4 });
+  assert.deepEqual(ground.costsAt(course, [10_000, 20_000], 1), [1, 4]);
+  assert.deepEqual(ground.bill(course).switches, 2);
+});
