@@ -141,6 +141,7 @@ class Show {
       ...bill,
       span: { fromMs: span.fromMs, toMs: complete ? span.toMs : axis(played) },
       complete,
+      beginsOn: shares[0]?.to ?? 0,
       moves: moves.filter(counts).map((move) => ({ ...move, atMs: axis(move.atMs) })),
       shares: shared ? shares.filter(counts).map((one) => ({ ...one, atMs: Math.max(span.fromMs, axis(one.atMs)) })) : [],
       healths: this.#world.healths.map((change) => ({ ...change, atMs: Math.max(span.fromMs, axis(change.atMs)) })),

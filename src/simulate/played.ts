@@ -47,6 +47,8 @@ export interface Played extends Bill {
   /** what was played: all of it, or up to where it was stopped */
   readonly span: Span;
   readonly complete: boolean;
+  /** the uplink in use (that leads) where it begins, by its place in the order of preference */
+  readonly beginsOn: number;
   readonly moves: readonly Move[];
   /** how traffic was divided, from the beginning on; empty = all of it always went by one uplink, as the moves say */
   readonly shares: readonly Sharing[];

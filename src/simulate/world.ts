@@ -41,7 +41,7 @@ export interface WorldSetting {
 
 export class World {
   readonly moves: Move[] = [];
-  /** each change of how traffic is divided */
+  /** how traffic is divided when the engine has settled, and each change of it */
   readonly shares: Sharing[] = [];
   readonly healths: Played['healths'][number][] = [];
   probes = 0;
@@ -228,6 +228,7 @@ export class World {
   #divided(now: Sharing): void {
     const last = this.shares.at(-1);
     if (last?.to === now.to && last.shares.every((share, place) => share === now.shares[place])) return;
+    if (this.nowMs < this.#setting.settledMs) this.shares.length = 0;
     this.shares.push(now);
   }
 

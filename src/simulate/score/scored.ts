@@ -44,7 +44,7 @@ export function score(played: Played, links: readonly Link[], prices: Prices, re
     played,
     ground,
     course,
-    bill: ground.bill(course),
+    bill: ground.bill(course, played.beginsOn),
     clairvoyant: clairvoyant(ground),
     bestFixed: bestFixed(ground),
     never: ground.bill([]),

@@ -98,10 +98,18 @@ function linesOf({ plays }: Simulation, first: Scored): Line[] {
       name: played.name,
       colour: OTHERS[i % OTHERS.length] ?? '#334155',
       course,
+      beginsOn: played.beginsOn,
       ground,
       width: 1.5,
     })),
-    { name: first.played.name, colour: COLOURS.play, course: first.course, ground: first.ground, width: 2.5 },
+    {
+      name: first.played.name,
+      colour: COLOURS.play,
+      course: first.course,
+      beginsOn: first.played.beginsOn,
+      ground: first.ground,
+      width: 2.5,
+    },
   ];
 }
 

@@ -25,7 +25,7 @@ export function useParts({ played }: Scored, names: readonly string[], frame: Fr
   // The way back may lie behind the end.
   const x = (atMs: number): number => frame.left + Math.min(1, (atMs - frame.fromMs) / (frame.toMs - frame.fromMs)) * frame.width;
   const y = (uplink: number): number => top + (uplink + 0.5) * lane;
-  let path = `M${frame.left} ${y(played.moves[0]?.from ?? 0)}`;
+  let path = `M${frame.left} ${y(played.beginsOn)}`;
   for (const group of grouped(played.moves, x, LINE_PIXELS)) {
     // Several on one spot: up and down over all that were in use there.
     const lanes = group.map(({ to }) => y(to));

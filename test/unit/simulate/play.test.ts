@@ -137,6 +137,28 @@ test('who does not come back for good reason is billed as if he went back in the
   for (const key of ['feltS', 'switches', 'onBackupS', 'cost'] as const) near(bill[key], played[key], 1e-6, key);
 });
 
+test('where it begins on the backup both reckonings do', async () => {
+  const slow: UplinkConfig['degraded'] = { loss: null, rttMs: { high: 200, low: 100 }, jitterMs: null, policy: 'yield' };
+  // Often enough that it is known before the recording begins.
+  const probe = { ...uplinkConfig('any', { gateways: [] }).probe, intervalMs: 200 };
+  for (const change of [{}, { tier: 1 }]) {
+    for (const rtts of [
+      [{ fromMs: 0, rttMs: 500 }],
+      [
+        { fromMs: 0, rttMs: 500 },
+        { fromMs: 200_000, rttMs: 20 },
+      ],
+    ]) {
+      const links = [linkOf('a', 600_000, { rtts }), linkOf('b', 600_000)];
+      const played = await playOf(links, twoUplinks({ degraded: slow, probe, ...change }));
+      assert.equal(played.beginsOn, 1);
+      assert.ok(played.onBackupS > 150, `${played.onBackupS}`);
+      const { bill } = score(played, links, PRICES, null);
+      for (const key of ['feltS', 'switches', 'onBackupS', 'cost'] as const) near(bill[key], played[key], 1e-6, key);
+    }
+  }
+});
+
 test('a share of the packets lost is that share of an outage', async () => {
   const lossy = [{ fromMs: 100_000, toMs: 300_000, share: 0.05 }];
   const { feltS } = await playOf([linkOf('a', 400_000, { lossy })], twoUplinks({ degraded: KEEP }));

@@ -43,6 +43,7 @@ function simulationOf(
     complete: more.complete ?? true,
     moves,
     shares: [],
+    beginsOn: 0,
     healths: [
       { uplink: 0, atMs: 0, health: 'up' },
       { uplink: 0, atMs: 102_000, health: 'down' },
