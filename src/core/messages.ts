@@ -163,10 +163,19 @@ export interface SavedUsage {
   readonly probeBytes: number;
   /** everything, by the interface's counters */
   readonly bytes: number;
-  /** the counters' last reading, and the boot it belongs to; null = none yet */
-  readonly counters: { readonly bootId: string; readonly rxBytes: number; readonly txBytes: number } | null;
+  /** the counters' last reading; null = none yet */
+  readonly counters: SavedCounters | null;
   /** highest of 75, 95 and 100 (%) that people were told of; 0 = none */
   readonly toldPercent: number;
+}
+
+export interface SavedCounters {
+  /** the boot it belongs to */
+  readonly bootId: string;
+  /** the interface read; its number holds for that boot. Absent = an older version wrote this, and did not say */
+  readonly link?: { readonly name: string; readonly ifindex: number };
+  readonly rxBytes: number;
+  readonly txBytes: number;
 }
 
 export interface Outage {

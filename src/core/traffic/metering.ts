@@ -6,7 +6,7 @@
 
 import type { MeteredConfig, UplinkConfig } from '../config.js';
 import type { LinkCounters } from '../kernel.js';
-import type { HistoryRecord, SavedUsage, UsageView } from '../messages.js';
+import type { HistoryRecord, SavedCounters, SavedUsage, UsageView } from '../messages.js';
 import { formatBytes } from '../show/bytes.js';
 import { formatDuration } from '../show/describe.js';
 import { recordOf } from '../show/records.js';
@@ -32,6 +32,11 @@ export interface MeteringPort {
   record(record: HistoryRecord): void;
 }
 
+/** What an interface has counted, and which one that is. */
+export interface LinkReading extends LinkCounters {
+  readonly link: { readonly name: string; readonly ifindex: number };
+}
+
 export interface MeteringNews {
   /** `closed` or `intervalMs` says something else than before */
   readonly changed: boolean;
@@ -48,7 +53,7 @@ interface Meter {
   sinceWallMs: number;
   probeBytes: number;
   bytes: number;
-  counters: SavedUsage['counters'];
+  counters: SavedCounters | null;
   toldPercent: number;
   toldClosed: boolean;
   toldShort: boolean;
@@ -89,19 +94,20 @@ export class Metering {
     if (meter !== undefined) meter.probeBytes += bytes;
   }
 
-  /** What the uplink's interface has counted. @param counters null = unknown, or the interface is not the uplink's alone */
-  counters(uplink: string, counters: LinkCounters | null, bootId: string, nowMs: number): void {
+  /** What the uplink's interface has counted. @param reading null = unknown, or the interface is not the uplink's alone */
+  counters(uplink: string, reading: LinkReading | null, bootId: string, nowMs: number): void {
     const meter = this.#meters.get(uplink);
-    if (meter === undefined || counters === null) return;
-    const { rxBytes, txBytes } = counters;
+    if (meter === undefined || reading === null) return;
+    const { link, rxBytes, txBytes } = reading;
     const last = meter.counters;
-    meter.counters = { bootId, rxBytes, txBytes };
-    // The first reading of all: how much of it belongs to this month cannot be known.
-    if (last === null) {
+    const now: SavedCounters = { bootId, link, rxBytes, txBytes };
+    meter.counters = now;
+    // The first reading of all, or of another interface: how much of it is this uplink's, and of this month, cannot be known.
+    if (last === null || isAnother(last, now)) {
       if (meter.bytes === 0) meter.sinceWallMs = Math.max(meter.sinceWallMs, this.#port.wallMs(nowMs));
       return;
     }
-    const anew = last.bootId !== bootId || rxBytes < last.rxBytes || txBytes < last.txBytes;
+    const anew = isMadeAnew(last, now) || rxBytes < last.rxBytes || txBytes < last.txBytes;
     meter.bytes += anew ? rxBytes + txBytes : rxBytes - last.rxBytes + (txBytes - last.txBytes);
   }
 
@@ -169,8 +175,6 @@ export class Metering {
     this.#meters.set(name, meter);
     this.#shelf.delete(name);
     if (former !== undefined) {
-      // Another interface, another counter.
-      if (uplink.interface !== former.uplink.interface) meter.counters = null;
       if (config.startsOnDay !== former.config.startsOnDay) this.#turn(meter, config, wallMs, nowMs);
       if (paceOf(uplink, config) !== paceOf(former.uplink, former.config)) meter.pace = new ProbePace(uplink);
     }
@@ -298,6 +302,17 @@ export class Metering {
     this.#news = true;
     this.#port.record({ ...recordOf('usage', severity, text, null, data), uplink });
   }
+}
+
+/** Another device: another name, and not the same one renamed (within a boot no number is given twice). */
+function isAnother(last: SavedCounters, now: SavedCounters): boolean {
+  if (last.link === undefined || last.link.name === now.link?.name) return false;
+  return last.bootId !== now.bootId || last.link.ifindex !== now.link?.ifindex;
+}
+
+/** It began at zero since: a stick plugged in again, a line dialled again, a reboot. */
+function isMadeAnew(last: SavedCounters, now: SavedCounters): boolean {
+  return last.bootId !== now.bootId || (last.link !== undefined && last.link.ifindex !== now.link?.ifindex);
 }
 
 function isClosed({ config, bytes }: Meter): boolean {

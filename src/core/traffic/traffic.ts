@@ -157,7 +157,8 @@ export class Traffic {
       const path = this.#port.paths().find((p) => p.uplink.name === name && p.interface !== null);
       const alone = !this.#port.paths().some((p) => p.uplink.name !== name && p.interface === path?.interface);
       const link = path === undefined || !alone ? undefined : state.links.find((l) => l.name === path.interface);
-      this.#metering.counters(name, link?.counters ?? null, this.#port.around.bootId, nowMs);
+      const reading = link?.counters === undefined ? null : { link: { name: link.name, ifindex: link.index }, ...link.counters };
+      this.#metering.counters(name, reading, this.#port.around.bootId, nowMs);
     }
     // What closes an uplink is told before the switch that it causes.
     this.#lookAtUsage(nowMs);

@@ -20,6 +20,8 @@ const DECEMBER = Date.UTC(2026, 11, 1);
 const METERED: MeteredConfig = { probeBudgetBytes: 50e6, capBytes: 20 * GB, startsOnDay: 1, atCap: 'warn' };
 const NOBODY: ReadonlySet<string> = new Set();
 const LTE: ReadonlySet<string> = new Set(['lte']);
+const WWAN0 = { name: 'wwan0', ifindex: 7 };
+const ETH2 = { name: 'eth2', ifindex: 3 };
 
 function lte(metered: Partial<MeteredConfig> = {}, change: Partial<UplinkConfig> = {}): UplinkConfig {
   return uplinkConfig('lte', {
@@ -49,8 +51,8 @@ class Bench {
     this.metering.configure([uplink], 0);
   }
 
-  read(bytes: number, bootId = 'boot'): void {
-    this.metering.counters('lte', { rxBytes: bytes, txBytes: 0 }, bootId, this.now);
+  read(bytes: number, bootId = 'boot', link = WWAN0): void {
+    this.metering.counters('lte', { link, rxBytes: bytes, txBytes: 0 }, bootId, this.now);
   }
 
   look(carrying = NOBODY): boolean {
@@ -105,7 +107,7 @@ describe('counting', () => {
   test('a counter that went back, in either direction of travel, and a new boot start from zero', () => {
     const bench = new Bench();
     const read = (rxBytes: number, txBytes: number, bootId = 'boot'): number | null => {
-      bench.metering.counters('lte', { rxBytes, txBytes }, bootId, 0);
+      bench.metering.counters('lte', { link: WWAN0, rxBytes, txBytes }, bootId, 0);
       return bench.view.bytes;
     };
     assert.equal(read(1000, 100), 0);
@@ -119,13 +121,15 @@ describe('counting', () => {
     const step = fc.record({
       rx: fc.nat(1_000_000),
       tx: fc.nat(1_000_000),
-      event: fc.constantFrom('run', 'run', 'run', 'anew', 'boot', 'gone', 'restart'),
+      event: fc.constantFrom('run', 'run', 'run', 'anew', 'boot', 'gone', 'restart', 'replugged', 'renamed', 'elsewhere'),
     });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 50 }), (steps) => {
         let bench = new Bench();
         let [rxBytes, txBytes, boot, total] = [5_000_000, 5_000_000, 0, 0];
-        bench.metering.counters('lte', { rxBytes, txBytes }, `${boot}`, 0);
+        let link = WWAN0;
+        const read = (): void => bench.metering.counters('lte', { link, rxBytes, txBytes }, `${boot}`, 0);
+        read();
         for (const { rx, tx, event } of steps) {
           if (event === 'gone') bench.metering.counters('lte', null, `${boot}`, 0);
           if (event === 'restart') bench = new Bench(lte(), NOVEMBER, JSON.parse(JSON.stringify(bench.metering.saved)));
@@ -135,10 +139,19 @@ describe('counting', () => {
             if (event === 'anew' && rxBytes <= rx && txBytes <= tx) continue;
             [rxBytes, txBytes] = [0, 0];
           }
+          if (event === 'renamed') link = { ...link, name: `wwan${link.ifindex}-${steps.length}` };
+          // By its number it is known to be made anew, however much it has counted since.
+          if (event === 'replugged') [link, rxBytes, txBytes] = [{ ...link, ifindex: link.ifindex + 1 }, 0, 0];
+          if (event === 'elsewhere') {
+            // Another device, whatever it has counted for others so far.
+            link = { name: `eth${link.ifindex}`, ifindex: link.ifindex + 1 };
+            [rxBytes, txBytes] = [340 * GB + rx, 340 * GB + tx];
+            read();
+          }
           rxBytes += rx;
           txBytes += tx;
           total += rx + tx;
-          bench.metering.counters('lte', { rxBytes, txBytes }, `${boot}`, 0);
+          read();
         }
         assert.equal(bench.view.bytes, total);
       }),
@@ -149,10 +162,54 @@ describe('counting', () => {
     const bench = new Bench(lte({}, { interface: 'wwan0' }));
     bench.read(1000);
     bench.read(2000);
-    bench.metering.configure([lte({}, { interface: 'wwan1' })], 0);
-    bench.read(500 * GB);
-    bench.read(500 * GB + 10);
+    bench.metering.configure([lte({}, { interface: 'eth2' })], 0);
+    bench.read(500 * GB, 'boot', ETH2);
+    bench.read(500 * GB + 10, 'boot', ETH2);
     assert.equal(bench.view.bytes, 1010);
+  });
+
+  test('another interface is another counter, over a restart, a reboot and where it was only found', () => {
+    for (const [how, boot] of [
+      ['restart', 'boot'],
+      ['reboot', 'next boot'],
+      ['found', 'boot'],
+    ] as const) {
+      const first = new Bench();
+      first.read(0);
+      first.read(GB);
+      const saved = JSON.parse(JSON.stringify(first.metering.saved));
+      const bench = how === 'found' ? first : new Bench(lte(), NOVEMBER, saved);
+      bench.read(340 * GB, boot, ETH2);
+      assert.equal(bench.view.bytes, GB, how);
+      bench.read(340 * GB + 5, boot, ETH2);
+      assert.equal(bench.view.bytes, GB + 5, how);
+      bench.read(2 * GB, boot, WWAN0);
+      assert.equal(bench.view.bytes, GB + 5, `${how}, and back`);
+    }
+  });
+
+  test('the same interface: under another name, or plugged in anew with more on it than before', () => {
+    const bench = new Bench();
+    bench.read(0);
+    bench.read(1000);
+    bench.read(1500, 'boot', { ...WWAN0, name: 'wwx0' });
+    assert.equal(bench.view.bytes, 1500, 'a number is given once a boot');
+    bench.read(4000, 'boot', { name: 'wwx0', ifindex: 12 });
+    assert.equal(bench.view.bytes, 5500, 'it began at zero');
+    bench.read(10, 'next boot', { name: 'wwx0', ifindex: 3 });
+    assert.equal(bench.view.bytes, 5510, 'numbers of another boot mean nothing');
+    bench.read(5000, 'third boot', { name: 'eth0', ifindex: 3 });
+    assert.equal(bench.view.bytes, 5510);
+  });
+
+  test('what an older version has saved, which does not say of which interface, is counted on', () => {
+    const counters = { bootId: 'boot', rxBytes: 1000, txBytes: 0 };
+    const saved = { lte: { monthWallMs: NOVEMBER, probeBytes: 0, bytes: GB, counters, toldPercent: 0 } };
+    const bench = new Bench(lte(), NOVEMBER, saved);
+    bench.read(1500);
+    assert.equal(bench.view.bytes, GB + 500);
+    bench.read(340 * GB, 'boot', ETH2);
+    assert.equal(bench.view.bytes, GB + 500);
   });
 
   test('an uplink that was not metered for a while is metered on', () => {

@@ -202,3 +202,22 @@ test('without nftables nobody is promised that connections finish where they are
   assert.ok(promised(true).includes('open connections finish on b, for 1 min at most'));
   assert.deepEqual(promised(false), []);
 });
+
+test('where the gateway is found on another interface its counter is not taken for the former one', () => {
+  const metered = { probeBudgetBytes: 1e9, capBytes: 20e9, startsOnDay: 1, atCap: 'disable' } as const;
+  const world = running(['dsl', 'lte'], (_, i) => (i === 1 ? { metered } : {}));
+  world.kernel.setCounters('wan1', { rxBytes: 0, txBytes: 0 });
+  run(world, 31_000);
+  world.kernel.setCounters('wan1', { rxBytes: 5_000, txBytes: 0 });
+  run(world, 31_000);
+  world.kernel.removeAddresses('wan1', 4);
+  world.kernel.addLink('wan7');
+  world.kernel.addAddress('wan7', '10.1.0.2/24');
+  world.kernel.setCounters('wan7', { rxBytes: 340e9, txBytes: 0 });
+  run(world, 31_000);
+  assert.equal(pathOf(world, 'lte')?.interface, 'wan7');
+  world.kernel.setCounters('wan7', { rxBytes: 340e9 + 7, txBytes: 0 });
+  run(world, 31_000);
+  const { bytes, closed } = view(world).uplinks[1]?.usage ?? {};
+  assert.deepEqual([bytes, closed], [5_007, false]);
+});
