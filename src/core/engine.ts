@@ -353,11 +353,13 @@ export class Engine {
    * that in use still works, before connections are ended because of it.
    */
   #lookAtAlternatives(doubted: Path, now: number): void {
-    this.#traffic.suspected(doubted, now);
+    // Asked just now, they would have to be waited for before the traffic is back where it belongs.
+    const goneBackTo = this.#traffic.suspected(doubted, now);
     const active = this.#families.find((f) => f.family === doubted.family)?.active;
     for (const path of this.#paths.of(doubted.family)) {
       const asked = doubted.uplink.name === active || path.uplink.name === active;
-      if (asked && path !== doubted && adminOf(this.#orders, path.uplink.name) !== 'disabled') path.detector.recheck(now);
+      if (!asked || path === doubted || goneBackTo.includes(path.uplink.name)) continue;
+      if (adminOf(this.#orders, path.uplink.name) !== 'disabled') path.detector.recheck(now);
     }
   }
 

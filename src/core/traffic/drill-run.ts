@@ -100,6 +100,25 @@ export class DrillRun implements DrillWish {
     return this.families.includes(family) && this.#carried.some((p) => p.uplink.name === uplink && p.family === family);
   }
 
+  /**
+   * The drill is over, and this one, which had traffic before, has not got it again yet: it is just being asked, or must be good for
+   * a while. One that is not good, or less preferred than what was tried, does not get it again.
+   */
+  awaitsReturnOf(uplink: string, family: Family, scene: DrillScene): boolean {
+    const path = pathOf(scene, uplink, family);
+    if (!this.standsInFor(uplink, family) || path?.good !== true || inUse(scene, uplink, family)) return false;
+    if (scene.adminOf(uplink) === 'disabled' || forcedUplink(scene) !== null) return false;
+    const tried = pathOf(scene, this.uplink, family);
+    // Who shared may join again with its next answer.
+    if (tried === undefined || !inUse(scene, this.uplink, family)) return path.doubtful;
+    return scene.paths.indexOf(path) < scene.paths.indexOf(tried);
+  }
+
+  /** Nobody's return is awaited. */
+  hasReturned(scene: DrillScene): boolean {
+    return !this.#carried.some((p) => this.awaitsReturnOf(p.uplink.name, p.family, scene));
+  }
+
   /** An answer is overdue: a confirm burst has begun. The traffic does not wait for what it says. */
   suspected(family: Family): void {
     this.#overdue ??= family;

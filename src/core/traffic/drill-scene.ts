@@ -29,6 +29,7 @@ export interface DrillChoice {
 }
 
 export interface DrillScene {
+  /** in order of preference */
   readonly paths: readonly DrillPath[];
   readonly families: readonly DrillChoice[];
   readonly adminOf: (uplink: string) => Admin;

@@ -58,6 +58,8 @@ export class Drill {
   #run: DrillRun | null = null;
   /** the traffic is off it again, the report is not out yet */
   #ending: Ending | null = null;
+  /** it is over, and the choice may not have returned yet: home may just be in doubt */
+  #returning: DrillRun | null = null;
 
   constructor(lastDrillWallMs: number | null, port: DrillPort) {
     this.#port = port;
@@ -69,9 +71,10 @@ export class Drill {
     return this.#run?.ready === true ? this.#run : null;
   }
 
-  /** New connections go elsewhere only for the drill's sake: those that are open on it stay. */
-  standsInFor(uplink: string, family: Family): boolean {
-    return this.#run?.standsInFor(uplink, family) === true;
+  /** New connections go elsewhere only for the drill's sake: those that are open on it stay, until the choice has returned to it. */
+  standsInFor(uplink: string, family: Family, scene: DrillScene): boolean {
+    if (this.#run?.standsInFor(uplink, family) === true) return true;
+    return this.#returning?.awaitsReturnOf(uplink, family, scene) === true;
   }
 
   get lastDrillWallMs(): number | null {
@@ -115,6 +118,7 @@ export class Drill {
     const due = this.#calendar.take(nowMs, wallMs);
     if (due !== null && this.#round === null) this.#becomeDue(due.untilMs, scene, nowMs);
     if (run !== null) this.#watch(run, scene, nowMs);
+    else if (this.#returning?.hasReturned(scene) === true) this.#returning = null;
     if (this.#ending !== null) this.#settle(this.#ending, scene, nowMs);
     const round = this.#round;
     if (round !== null && this.#run === null && this.#ending === null && nowMs >= round.notBeforeMs)
@@ -142,6 +146,7 @@ export class Drill {
   abandon(why: string, nowMs: number): void {
     const run = this.#run ?? this.#ending?.run ?? null;
     const lastedMs = run === null ? 0 : (this.#ending?.atMs ?? nowMs) - run.startedMs;
+    if (this.#run !== null) this.#returning = this.#run;
     this.#run = null;
     this.#ending = null;
     this.#round = null;
@@ -235,6 +240,7 @@ export class Drill {
     }
     // The wish ends here and now; the report waits for the last figures.
     this.#run = null;
+    this.#returning = run;
     this.#ending = { run, end, atMs: nowMs };
     run.end(scene, nowMs);
     this.#port.wakeAt(nowMs + SETTLE_MS);

@@ -168,11 +168,16 @@ export class Traffic {
     this.#metering.probeSent(path.uplink.name, probeBytes(ask.question, path.family));
   }
 
-  /** An answer is overdue. */
-  suspected(path: Path, nowMs: number): void {
+  /** An answer is overdue. @returns uplinks that had this family before a drill of all that it has just ended: to be gone back to */
+  suspected(path: Path, nowMs: number): readonly string[] {
     if (this.#config.connections?.failover === 'end' && this.#remembered.has(path.key))
       this.#port.emit({ type: 'prepare-flows' });
-    this.#drilled(this.#drill.suspected(path.uplink.name, path.family, this.#scene(), nowMs));
+    const scene = this.#scene();
+    const wish = this.drillIn(path.family);
+    this.#drilled(this.#drill.suspected(path.uplink.name, path.family, scene, nowMs));
+    if (wish?.traffic !== 'all' || this.#drill.wish === wish) return [];
+    const mine = this.#port.paths().filter((p) => p.family === path.family);
+    return mine.map((p) => p.uplink.name).filter((uplink) => this.#drill.standsInFor(uplink, path.family, scene));
   }
 
   command(command: Extract<Command, { verb: 'drill' }>, nowMs: number): void {
@@ -201,6 +206,7 @@ export class Traffic {
   /** Choices are made and the routes that follow from them handed out: the kernel's adapters work in this order. */
   routed(planned: readonly PlanPath[], nowMs: number): void {
     const marked = this.#port.marksFlows();
+    const scene = this.#scene();
     const sights = this.#port.families().flatMap((family) => {
       const paths = this.#port.paths().filter((p) => p.family === family.family);
       const works = (path: Path): boolean => pathWorks(path, (uplink) => this.#port.adminOf(uplink));
@@ -214,7 +220,7 @@ export class Traffic {
           inUse:
             path === chosen ||
             family.sharing.some((s) => s.uplink === path.uplink.name) ||
-            this.#drill.standsInFor(path.uplink.name, path.family),
+            this.#drill.standsInFor(path.uplink.name, path.family, scene),
           elsewhere: isSomewhereToGo(path, chosen, works),
         };
       });

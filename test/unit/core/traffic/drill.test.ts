@@ -196,11 +196,60 @@ describe('when', () => {
 
   test('what had the traffic before has not been left: only new connections go elsewhere', () => {
     const bench = new Bench(WEEKLY, ['fibre', 'lte', 'dsl']).until(AT);
-    const standsIn = (): string[] => ['fibre', 'lte', 'dsl'].filter((name) => bench.drill.standsInFor(name, 4));
+    const standsIn = (): string[] => ['fibre', 'lte', 'dsl'].filter((name) => bench.drill.standsInFor(name, 4, bench.scene));
     assert.deepEqual([bench.trying, standsIn()], ['lte', ['fibre']]);
-    assert.equal(bench.drill.standsInFor('fibre', 6), false);
+    assert.equal(bench.drill.standsInFor('fibre', 6, bench.scene), false);
     bench.until(AT + MINUTE + SECOND);
     assert.deepEqual([bench.trying, standsIn()], ['none', []]);
+  });
+
+  test('over, and the choice has not returned yet: what it goes back to has still not been left', () => {
+    const setUp = (): Bench => {
+      const bench = new Bench({ ...WEEKLY, uplinks: ['lte'] }, ['first', 'fibre', 'lte']).until(AT);
+      for (const f of bench.families) f.active = 'lte';
+      bench.until(AT + 10 * SECOND);
+      return bench;
+    };
+    const standsIn = (bench: Bench): string[] =>
+      ['first', 'fibre', 'lte'].filter((n) => bench.drill.standsInFor(n, 4, bench.scene));
+    const late = setUp();
+    late.overdue();
+    assert.deepEqual([late.trying, standsIn(late)], ['none', ['fibre']]);
+    late.until(AT + MINUTE);
+    assert.deepEqual(standsIn(late), ['fibre'], 'its report is out long ago');
+    for (const f of late.families) f.active = 'fibre';
+    late.look();
+    for (const f of late.families) f.active = 'lte';
+    assert.deepEqual(standsIn(late), [], 'what happens after that is no drill');
+    const ends: readonly (readonly [string, (bench: Bench) => void])[] = [
+      ['its home fails', (b) => Object.assign(b.path('fibre'), { verdict: DOWN })],
+      ['its home is disabled', (b) => b.admin.set('fibre', 'disabled')],
+      ['somebody wants it so', (b) => b.admin.set('lte', 'forced')],
+    ];
+    for (const [how, end] of ends) {
+      const bench = setUp();
+      bench.overdue();
+      end(bench);
+      assert.deepEqual(standsIn(bench), [], how);
+    }
+    const sharer = setUp();
+    sharer.overdue();
+    for (const f of sharer.families) f.active = 'other';
+    Object.assign(sharer.path('fibre'), { suspicion: 'suspect' });
+    assert.deepEqual(standsIn(sharer), ['fibre'], 'who shared joins again with its next answer');
+    Object.assign(sharer.path('fibre'), { suspicion: 'none' });
+    assert.deepEqual(standsIn(sharer), []);
+    const reloaded = setUp();
+    reloaded.drill.configure(null, ['first', 'fibre', 'lte'], reloaded.now);
+    assert.deepEqual(standsIn(reloaded), ['fibre']);
+    const upwards = new Bench({ ...WEEKLY, uplinks: ['first'] }, ['first', 'fibre']).until(AT);
+    for (const f of upwards.families) f.active = 'first';
+    upwards.until(AT + 2 * MINUTE);
+    assert.deepEqual(
+      [upwards.outcomes.at(-1), standsIn(upwards)],
+      ['first works 0', []],
+      'from a preferred one nobody goes back',
+    );
   });
 
   test('look says when the wish has changed, and wants to be woken for its end', () => {

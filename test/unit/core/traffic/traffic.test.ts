@@ -13,10 +13,11 @@ function running(
   names: readonly string[],
   change: (uplink: UplinkConfig, index: number) => Partial<UplinkConfig>,
   more: Partial<Config> = {},
+  seed = 7,
 ): VirtualWorld {
   const made = separate(names);
   const uplinks = made.config.uplinks.map((u, i) => ({ ...u, ...change(u, i) }));
-  const world = new VirtualWorld({ ...made, config: config(uplinks, { connections: POLICY, ...more }) }, makeEngine, 7);
+  const world = new VirtualWorld({ ...made, config: config(uplinks, { connections: POLICY, ...more }) }, makeEngine, seed);
   world.startProcess();
   world.runUntil(30_000);
   return world;
@@ -220,4 +221,76 @@ test('where the gateway is found on another interface its counter is not taken f
   run(world, 31_000);
   const { bytes, closed } = view(world).uplinks[1]?.usage ?? {};
   assert.deepEqual([bytes, closed], [5_007, false]);
+});
+
+/** A drill of all by lte, in which one answer of lte comes some 10 ms after its deadline. */
+function lateInDrill(connections: ConnectionsConfig, seed: number, homeDoubted: boolean): VirtualWorld {
+  const world = running(['fibre', 'lte'], () => ({}), { connections }, seed);
+  const [fibre, lte] = [world.farSide('fibre'), world.farSide('lte')];
+  [fibre.rttMs, lte.rttMs] = [40, 45];
+  run(world, 60_000);
+  world.openFlows.set(0x1000000, 9);
+  world.deliver({ type: 'command', command: { verb: 'drill', uplink: 'lte', traffic: 'all', forMs: 60_000 } });
+  run(world, 10_000);
+  assert.equal(world.wayOut(4).to, 'lte');
+  const sent = (): number => world.prober.sent.get('lte/4') ?? 0;
+  for (const before = sent(); sent() === before; ) run(world, 1);
+  lte.rttMs = 95;
+  for (const before = sent(); sent() === before; ) run(world, 1);
+  run(world, 1);
+  lte.rttMs = 45;
+  // Something else has the home asked anew: it cannot be gone back to before it has answered.
+  if (homeDoubted) world.at(world.elapsedMs + 55, () => world.kernel.addAddress('wan0', '10.0.0.77/24'));
+  return world;
+}
+
+test('an answer a little late ends a drill of all: the route is back at once, and nothing that was open is touched', () => {
+  for (const failback of ['drain', 'move'] as const) {
+    for (let seed = 1; seed <= 10; seed += 1) {
+      const story = `${failback}, seed ${seed}`;
+      const world = lateInDrill({ ...POLICY, failback, moveUdpPorts: [51_820] }, seed, false);
+      world.onStep = () => {
+        const breaking = view(world).drill === null && world.wayOut(4).to === 'lte';
+        assert.equal(breaking, false, `${story}: off the drill, and not back`);
+      };
+      run(world, 1_000);
+      assert.equal(world.wayOut(4).to, 'fibre', story);
+      assert.ok(!marks(world).includes(1), `${story}: connections of fibre were ended`);
+      assert.equal(pathOf(world, 'fibre')?.draining, null, story);
+      assert.equal(world.openFlows.get(0x1000000), 9, story);
+    }
+  }
+});
+
+test('a drill of all that ends while its home is in doubt: the route waits for its answer, what is open on it stays', () => {
+  let waited = 0;
+  for (const failback of ['drain', 'move'] as const) {
+    for (let seed = 1; seed <= 10; seed += 1) {
+      const story = `${failback}, seed ${seed}`;
+      const world = lateInDrill({ ...POLICY, failback, moveUdpPorts: [51_820] }, seed, true);
+      let here = false;
+      world.onStep = () => {
+        const proven = pathOf(world, 'lte')?.suspicion === 'none' && pathOf(world, 'fibre')?.suspicion === 'suspect';
+        here ||= proven && view(world).drill === null && world.wayOut(4).to === 'lte';
+      };
+      run(world, 1_000);
+      waited += here ? 1 : 0;
+      assert.equal(world.wayOut(4).to, 'fibre', story);
+      assert.ok(!marks(world).includes(1), `${story}: connections of fibre were ended`);
+      assert.equal(pathOf(world, 'fibre')?.draining, null, story);
+    }
+  }
+  assert.ok(waited > 0, 'no drill ended while fibre was in doubt');
+});
+
+test('home fails right after a drill of all: its connections are ended, as with any failover', () => {
+  for (let seed = 1; seed <= 5; seed += 1) {
+    const world = lateInDrill({ ...POLICY, failback: 'move' }, seed, true);
+    world.onStep = () => {
+      if (view(world).drill === null) world.kernel.setCarrier('wan0', false);
+    };
+    run(world, 10_000);
+    assert.equal(world.wayOut(4).to, 'lte');
+    assert.deepEqual([...new Set(marks(world))], [1]);
+  }
 });
