@@ -149,7 +149,7 @@ export interface SavedState {
   readonly usage?: Readonly<Record<string, SavedUsage>>;
   /** connections that finish on an uplink that is not chosen any more, and until when (Unix ms); null = no deadline */
   readonly drains?: Readonly<Record<PathKey, number | null>>;
-  /** when the last drill began, Unix ms */
+  /** when the last drill began that was not ordered, Unix ms */
   readonly lastDrillWallMs?: number | null;
   /** what was learned of each path's silences; read with care, see paths/silences.ts */
   readonly silences?: Readonly<Record<PathKey, SavedSilences>>;

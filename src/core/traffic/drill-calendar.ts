@@ -10,7 +10,7 @@ const CLOCK_SET_MS = 60_000;
 export class DrillCalendar {
   readonly #utcOffsetMs: UtcOffset;
   #config: DrillConfig | null = null;
-  /** when the last one began; null = there was none yet */
+  /** when the last one began that was not ordered; null = there was none yet */
   #lastMs: number | null;
   /** the last time that was taken or let pass */
   #passedMs: number | null = null;

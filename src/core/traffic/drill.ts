@@ -55,6 +55,14 @@ export class Drill {
   #config: DrillConfig | null = null;
   #uplinks: readonly string[] = [];
   #round: Round | null = null;
+  /** put aside for one that was ordered; the last one goes on first */
+  readonly #waiting: Round[] = [];
+  /** the date that came while there was a round: until when it may be tried */
+  #dueUntilMs: number | null = null;
+  /** a date that has come waits until then */
+  #calmUntilMs = Number.NEGATIVE_INFINITY;
+  /** when the last ordered one began: it moves no date */
+  #orderedWallMs: number | null = null;
   #run: DrillRun | null = null;
   /** the traffic is off it again, the report is not out yet */
   #ending: Ending | null = null;
@@ -77,6 +85,7 @@ export class Drill {
     return this.#returning?.awaitsReturnOf(uplink, family, scene) === true;
   }
 
+  /** When the last one began that was not ordered: from it the next date follows. */
   get lastDrillWallMs(): number | null {
     return this.#calendar.lastMs;
   }
@@ -102,6 +111,8 @@ export class Drill {
       this.#report({ uplink: command.uplink, outcome: 'not-tried', why, traffic, left: 0 });
       return;
     }
+    // What waits for better times, or for the dust to settle, is taken up after this.
+    if (this.#round !== null) this.#waiting.push(this.#round);
     this.#round = { queue, traffic, forMs, untilWallMs: null, notBeforeMs: nowMs, tries: 0, putOffTold: false };
     this.look(scene, nowMs);
   }
@@ -116,7 +127,11 @@ export class Drill {
     const lastMs = this.#calendar.lastMs;
     const wallMs = this.#port.wallMs(nowMs);
     const due = this.#calendar.take(nowMs, wallMs);
-    if (due !== null && this.#round === null) this.#becomeDue(due.untilMs, scene, nowMs);
+    this.#dueUntilMs = due?.untilMs ?? this.#dueUntilMs;
+    if (this.#dueUntilMs !== null && this.#round === null && nowMs >= this.#calmUntilMs) {
+      this.#becomeDue(this.#dueUntilMs, scene, nowMs);
+      this.#dueUntilMs = null;
+    }
     if (run !== null) this.#watch(run, scene, nowMs);
     else if (this.#returning?.hasReturned(scene) === true) this.#returning = null;
     if (this.#ending !== null) this.#settle(this.#ending, scene, nowMs);
@@ -150,6 +165,8 @@ export class Drill {
     this.#run = null;
     this.#ending = null;
     this.#round = null;
+    this.#waiting.length = 0;
+    this.#dueUntilMs = null;
     if (run === null) return;
     const { uplink, families, traffic } = run;
     this.#report({ uplink, families, traffic, outcome: 'broken-off', why, lastedMs, left: 0 });
@@ -161,7 +178,7 @@ export class Drill {
     if (this.#config === null && run === null) return null;
     return {
       nextWallMs: this.#calendar.dueMs,
-      lastWallMs: this.#calendar.lastMs,
+      lastWallMs: latest(this.#calendar.lastMs, this.#orderedWallMs),
       uplink: run?.uplink ?? null,
       untilWallMs: run === null ? null : Math.round(this.#port.wallMs(nowMs) + Math.max(0, run.untilMs - nowMs)),
     };
@@ -192,7 +209,7 @@ export class Drill {
     }
     const answer = canTry(uplink, scene, round.untilWallMs === null, nowMs);
     if (answer.kind === 'go') {
-      this.#calendar.began(wallMs);
+      this.#began(round, wallMs);
       this.#begin(uplink, answer, round, scene, nowMs);
       return;
     }
@@ -207,10 +224,15 @@ export class Drill {
     }
     const dead = answer.kind === 'dead';
     // It was looked at, and found out: that is what a drill is for.
-    if (dead) this.#calendar.began(wallMs);
+    if (dead) this.#began(round, wallMs);
     const why = putOffTold && !dead ? `given up for today, ${answer.why}` : answer.why;
     this.#next(round, nowMs, 0);
     this.#report({ uplink, outcome: dead ? 'fails' : 'not-tried', why, traffic, left: round.queue.length });
+  }
+
+  #began({ untilWallMs }: Round, wallMs: number): void {
+    if (untilWallMs === null) this.#orderedWallMs = Math.round(wallMs);
+    else this.#calendar.began(wallMs);
   }
 
   #begin(
@@ -279,8 +301,17 @@ export class Drill {
     round.tries = 0;
     round.putOffTold = false;
     round.notBeforeMs = nowMs + pauseMs;
-    if (round.queue.length === 0) this.#round = null;
+    if (round.queue.length === 0) this.#takeUp(nowMs + pauseMs);
     else this.#port.wakeAt(round.notBeforeMs);
+  }
+
+  /** A round is over: one that was put aside goes on. */
+  #takeUp(notBeforeMs: number): void {
+    this.#calmUntilMs = notBeforeMs;
+    this.#round = this.#waiting.pop() ?? null;
+    if (this.#round === null) return;
+    this.#round.notBeforeMs = Math.max(this.#round.notBeforeMs, notBeforeMs);
+    this.#port.wakeAt(this.#round.notBeforeMs);
   }
 
   #report(
@@ -288,4 +319,8 @@ export class Drill {
   ): void {
     this.#port.record(drillRecord({ families: [], lastedMs: 0, figures: [], ...result }));
   }
+}
+
+function latest(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.max(a, b);
 }

@@ -338,6 +338,75 @@ describe('when', () => {
   });
 });
 
+describe('ordered in between', () => {
+  test('a planned one that is put off is taken up when the ordered one is over, and the date stays what it was', () => {
+    const bench = new Bench();
+    bench.path('fibre').suspicion = 'suspect';
+    bench.until(AT + 5 * MINUTE);
+    bench.path('fibre').suspicion = 'none';
+    bench.order('lte');
+    assert.equal(bench.trying, 'lte');
+    assert.equal(bench.drill.view(bench.now)?.nextWallMs, MIDNIGHT + AT + 7 * DAY);
+    bench.until(AT + 16 * MINUTE - SECOND);
+    assert.deepEqual(bench.outcomes, ['lte put-off 1', 'lte begun 1', 'lte works 0']);
+    bench.until(AT + 18 * MINUTE);
+    assert.deepEqual(bench.outcomes.slice(3), ['lte begun 1', 'lte works 0']);
+    assert.equal(bench.drill.view(bench.now)?.nextWallMs, MIDNIGHT + AT + 7 * DAY);
+  });
+
+  test('what cannot be tried now costs the planned one nothing either', () => {
+    const bench = new Bench();
+    bench.path('fibre').suspicion = 'suspect';
+    bench.until(AT + 5 * MINUTE);
+    bench.order('lte');
+    bench.path('fibre').suspicion = 'none';
+    bench.until(AT + 12 * MINUTE);
+    assert.deepEqual(bench.outcomes, ['lte put-off 1', 'lte not-tried 0', 'lte begun 1', 'lte works 0']);
+  });
+
+  test('in the pause between two, planned or ordered themselves: the rest comes after it', () => {
+    for (const ordered of [false, true]) {
+      const bench = new Bench(ordered ? null : WEEKLY, ['fibre', 'cable', 'lte']).until(AT);
+      if (ordered) bench.order(null);
+      bench.until(AT + 5 * MINUTE);
+      assert.deepEqual(bench.outcomes, ['cable begun 2', 'cable works 1']);
+      bench.order('cable');
+      bench.until(AT + HOUR);
+      assert.deepEqual(bench.outcomes.slice(2), ['cable begun 1', 'cable works 0', 'lte begun 1', 'lte works 0'], `${ordered}`);
+    }
+  });
+
+  test('its date comes while the ordered one runs: it begins ten minutes after that', () => {
+    const bench = new Bench().until(AT - 30 * SECOND);
+    bench.order('lte');
+    for (const f of bench.families) f.active = 'lte';
+    bench.until(AT + 29 * SECOND);
+    for (const f of bench.families) f.active = 'fibre';
+    bench.until(AT + 10 * MINUTE);
+    assert.deepEqual(bench.outcomes, ['lte begun 1', 'lte works 0']);
+    bench.until(AT + 12 * MINUTE);
+    assert.deepEqual(bench.outcomes.slice(2), ['lte begun 1', 'lte works 0']);
+    assert.equal(bench.drill.view(bench.now)?.nextWallMs, MIDNIGHT + AT + 7 * DAY);
+  });
+
+  test('by order on another day: it is shown as the last, and moves no date, over a restart either', () => {
+    const bench = new Bench(WEEKLY, ['fibre', 'lte'], [4], MIDNIGHT - DAY + AT).until(MINUTE);
+    const next = bench.drill.view(bench.now)?.nextWallMs;
+    assert.equal(next, MIDNIGHT + 6 * DAY + AT);
+    bench.order('lte');
+    assert.deepEqual(
+      [bench.drill.view(bench.now)?.nextWallMs, bench.drill.view(bench.now)?.lastWallMs],
+      [next, MIDNIGHT + MINUTE],
+    );
+    bench.path('lte').verdict = DOWN;
+    bench.until(HOUR);
+    bench.order('lte');
+    assert.match(bench.last, /does not work/);
+    bench.restart(WEEKLY);
+    assert.equal(bench.drill.view(bench.now)?.nextWallMs, next);
+  });
+});
+
 describe('never while it would do harm', () => {
   const cases: readonly (readonly [string, (bench: Bench) => void, (bench: Bench) => void, RegExp])[] = [
     [
