@@ -102,10 +102,10 @@ function checkSharing(uplink: UplinkConfig, uplinks: readonly UplinkConfig[], re
   }
 }
 
-/** Uplinks by name that must have their interface to themselves, or its counters say nothing of them. */
-export function sharedCounters(other: string, device: string): Complaint {
+/** An uplink with a cap must have its interface to itself, or its counters say nothing of it. @param who also is there, as a sentence */
+export function sharedCounters(who: string): Complaint {
   return complaint(
-    `uplink ${other} uses ${device} too: its counters cannot tell whose bytes they are`,
+    `${who}: its counters cannot tell whose bytes they are`,
     null,
     'Leave cap out, or give the uplink an interface of its own.',
   );
@@ -115,7 +115,8 @@ function checkCounters(uplink: UplinkConfig, uplinks: readonly UplinkConfig[], r
   const device = uplink.interface;
   if (uplink.metered === null || uplink.metered.capBytes === null || device === null) return;
   const other = uplinks.find((one) => one !== uplink && one.interface === device);
-  if (other !== undefined) report(['uplinks', uplink.name, 'metered', 'cap'], null, sharedCounters(other.name, device));
+  if (other !== undefined)
+    report(['uplinks', uplink.name, 'metered', 'cap'], null, sharedCounters(`uplink ${other.name} uses ${device} too`));
 }
 
 // ---- prefixes --------------------------------------------------------------------------------------------------------

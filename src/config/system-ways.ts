@@ -2,6 +2,8 @@
  * What follows from two uplinks leaving by one interface, once it is known which they leave by. Pure.
  */
 import type { Config, UplinkConfig } from '../core/config.js';
+import type { KernelState } from '../core/kernel.js';
+import { countsAlone } from '../core/traffic/own-counters.js';
 import { sharedCounters, sharesWith } from './between.js';
 import { complaint, type Path, type Report } from './problem.js';
 
@@ -9,7 +11,7 @@ import { complaint, type Path, type Report } from './problem.js';
 export type Ways = Map<string, ReadonlySet<string>>;
 
 /** `said`: whether the file says something at a path. */
-export function checkWays(config: Config, ways: Ways, said: (path: Path) => boolean, report: Report): void {
+export function checkWays(config: Config, ways: Ways, state: KernelState, said: (path: Path) => boolean, report: Report): void {
   const { uplinks, masquerade, connections } = config;
   const beside = (uplink: UplinkConfig): { readonly other: UplinkConfig; readonly device: string } | null => {
     for (const other of uplinks) {
@@ -19,10 +21,21 @@ export function checkWays(config: Config, ways: Ways, said: (path: Path) => bool
     }
     return null;
   };
+  const all = [...ways].flatMap(([uplink, devices]) => [...devices].map((device) => ({ uplink, interface: device })));
   for (const uplink of uplinks) {
+    if (uplink.metered === null || uplink.metered.capBytes === null) continue;
+    const at = ['uplinks', uplink.name, 'metered', 'cap'];
     const shared = beside(uplink);
-    if (uplink.metered === null || uplink.metered.capBytes === null || shared === null) continue;
-    report(['uplinks', uplink.name, 'metered', 'cap'], null, sharedCounters(shared.other.name, shared.device));
+    if (shared !== null) {
+      report(at, null, sharedCounters(`uplink ${shared.other.name} uses ${shared.device} too`));
+      continue;
+    }
+    const device = [...(ways.get(uplink.name) ?? [])].find(
+      (one) => !countsAlone({ uplink: uplink.name, interface: one }, all, state),
+    );
+    if (device === undefined) continue;
+    const who = `the LAN seems to be on ${device} too: there are more machines than a router, and no other interface is left for it`;
+    report(at, null, sharedCounters(who), 'warning');
   }
   if (masquerade || connections === null) return;
   const half = uplinks.flatMap((uplink) => {

@@ -49,7 +49,7 @@ export function checkAgainstSystem(
     ways.set(uplink.name, new Set(devices.map((device) => linkNamed(state, device)?.name ?? device)));
     checkTargets(uplink, state, networks, source, report);
   }
-  checkWays(config, ways, said, report);
+  checkWays(config, ways, state, said, report);
   checkNumbers(config.kernel, state, report);
   if (tools !== null) checkTools(config, tools, said, report);
   return problems;

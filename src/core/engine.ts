@@ -121,6 +121,7 @@ export class Engine {
       paths: () => this.#paths.all(),
       adminOf: (uplink) => this.#adminOf(uplink),
       delegatedPrefix: (device) => this.#paths.delegatedPrefix(device),
+      lans: () => this.#paths.lans,
       marksFlows: () => this.#keeper.nftHolds,
       save: () => {
         this.#save = true;

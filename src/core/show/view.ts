@@ -169,6 +169,11 @@ function problemsOf(source: ViewSource): string[] {
       if (target.note !== null) problems.push(`${name}: target ${target.spec.label}: ${target.note}`);
     }
   }
+  for (const { name, metered } of source.config.uplinks) {
+    const device = source.traffic.uncountedOn(name);
+    if (metered !== null && metered.capBytes !== null && device !== null)
+      problems.push(`${name}: the LAN or another uplink is on ${device} too: what ${name} costs cannot be counted`);
+  }
   for (const refusal of source.refusals) problems.push(`the kernel refuses ${refusal}`);
   for (const service of source.services) {
     if (service.failures > 0) problems.push(`${service.name} does not follow ${service.desired}: ${service.text}`);

@@ -94,10 +94,15 @@ export class Metering {
     if (meter !== undefined) meter.probeBytes += bytes;
   }
 
-  /** What the uplink's interface has counted. @param reading null = unknown, or the interface is not the uplink's alone */
-  counters(uplink: string, reading: LinkReading | null, bootId: string, nowMs: number): void {
+  /** What the uplink's interface has counted. @param reading null = unknown; `shared` = the interface is not the uplink's alone */
+  counters(uplink: string, reading: LinkReading | 'shared' | null, bootId: string, nowMs: number): void {
     const meter = this.#meters.get(uplink);
     if (meter === undefined || reading === null) return;
+    // What goes by meanwhile is never this uplink's, once it has its interface to itself again either.
+    if (reading === 'shared') {
+      meter.counters = null;
+      return;
+    }
     const { link, rxBytes, txBytes } = reading;
     const last = meter.counters;
     const now: SavedCounters = { bootId, link, rxBytes, txBytes };

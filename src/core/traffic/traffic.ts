@@ -31,6 +31,7 @@ import type { DrillWish } from './drill-run.js';
 import type { DrillScene } from './drill-scene.js';
 import { type FlowSight, Flows, type FlowsConfig } from './flows.js';
 import { Metering } from './metering.js';
+import { countsAlone } from './own-counters.js';
 import { probeBytes } from './probe-bytes.js';
 import { restlessIntervalMs } from './restless-pace.js';
 import { Rogues, type UplinkGround } from './rogues.js';
@@ -45,6 +46,8 @@ export interface TrafficPort {
   /** by order, or because its cap is reached */
   adminOf(uplink: string): Admin;
   delegatedPrefix(device: string | null): string | null;
+  /** interfaces that a LAN was seen on */
+  lans(): ReadonlySet<string>;
   /** whether connections get marks: nftables is there and takes our table */
   marksFlows(): boolean;
   /** something that outlives the process has changed */
@@ -62,6 +65,8 @@ export class Traffic {
   readonly #rogues: Rogues;
   /** paths whose connections are remembered */
   #remembered: ReadonlySet<PathKey> = new Set();
+  /** metered uplinks that have not got their interface, named here, to themselves */
+  readonly #uncounted = new Map<string, string>();
 
   constructor(config: Config, saved: SavedState | null, port: TrafficPort) {
     const { agenda, around } = port;
@@ -153,12 +158,16 @@ export class Traffic {
   }
 
   kernelSeen(state: KernelState, nowMs: number): void {
-    for (const { name } of this.#config.uplinks) {
-      const path = this.#port.paths().find((p) => p.uplink.name === name && p.interface !== null);
-      const alone = !this.#port.paths().some((p) => p.uplink.name !== name && p.interface === path?.interface);
-      const link = path === undefined || !alone ? undefined : state.links.find((l) => l.name === path.interface);
+    const paths = this.#port.paths();
+    this.#uncounted.clear();
+    for (const { name, metered } of this.#config.uplinks) {
+      const path = paths.find((p) => p.uplink.name === name && p.interface !== null);
+      if (metered === null || path === undefined || path.interface === null) continue;
+      const shared = !countsAlone(path, paths, state, this.#port.lans());
+      if (shared) this.#uncounted.set(name, path.interface);
+      const link = state.links.find((l) => l.name === path.interface);
       const reading = link?.counters === undefined ? null : { link: { name: link.name, ifindex: link.index }, ...link.counters };
-      this.#metering.counters(name, reading, this.#port.around.bootId, nowMs);
+      this.#metering.counters(name, shared ? 'shared' : reading, this.#port.around.bootId, nowMs);
     }
     // What closes an uplink is told before the switch that it causes.
     this.#lookAtUsage(nowMs);
@@ -253,6 +262,11 @@ export class Traffic {
 
   usageView(uplink: string, nowMs: number): UsageView | null {
     return this.#metering.view(uplink, nowMs);
+  }
+
+  /** The interface that a metered uplink has not got to itself, so that its counters say nothing; null = they do, or none is known. */
+  uncountedOn(uplink: string): string | null {
+    return this.#uncounted.get(uplink) ?? null;
   }
 
   drillView(nowMs: number): DrillView | null {

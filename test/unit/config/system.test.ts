@@ -222,6 +222,14 @@ test('a cap needs an interface of its own, also where it was found', () => {
   ]);
   assert.match(check(file('gateway: auto, interface: eth0')).join(), /uplink b uses eth0 too/);
   assert.deepEqual(check(file('gateway: 10.0.0.1')), []);
+  const neighbours = ['02:00:00:00:00:01', '02:00:00:00:00:02'].map((mac, i) => {
+    return { ifindex: 2, address: `192.168.1.${100 + i}`, family: 4 as const, state: 'stale' as const, mac };
+  });
+  assert.deepEqual(check(file('gateway: 10.0.0.1'), { ...MACHINE, neighbours }), [
+    'f:2: warning: uplinks.a.metered.cap: the LAN seems to be on eth0 too: there are more machines than a router, and no other interface is left for it: its counters cannot tell whose bytes they are. Leave cap out, or give the uplink an interface of its own.',
+  ]);
+  const addresses = [...MACHINE.addresses, address(9, '172.16.0.1', 24)];
+  assert.deepEqual(check(file('gateway: 10.0.0.1'), { ...MACHINE, neighbours, addresses }), []);
   assert.deepEqual(check(file('gateway: 192.168.1.1').replace('{cap: 1GB}', 'true')), []);
 });
 

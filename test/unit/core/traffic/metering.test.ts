@@ -202,6 +202,17 @@ describe('counting', () => {
     assert.equal(bench.view.bytes, 5510);
   });
 
+  test('on an interface that is not its own nothing is counted, nor made up for afterwards', () => {
+    const bench = new Bench();
+    bench.read(0);
+    bench.read(1000);
+    bench.metering.counters('lte', 'shared', 'boot', 0);
+    assert.equal(bench.view.bytes, 1000);
+    bench.read(340 * GB);
+    bench.read(340 * GB + 5);
+    assert.equal(bench.view.bytes, 1005);
+  });
+
   test('what an older version has saved, which does not say of which interface, is counted on', () => {
     const counters = { bootId: 'boot', rxBytes: 1000, txBytes: 0 };
     const saved = { lte: { monthWallMs: NOVEMBER, probeBytes: 0, bytes: GB, counters, toldPercent: 0 } };

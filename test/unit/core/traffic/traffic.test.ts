@@ -223,6 +223,34 @@ test('where the gateway is found on another interface its counter is not taken f
   assert.deepEqual([bytes, closed], [5_007, false]);
 });
 
+test('where the LAN is on its interface too, nothing is taken for its traffic, and that is said', () => {
+  const metered = { probeBudgetBytes: 1e9, capBytes: 20_000, startsOnDay: 1, atCap: 'disable' } as const;
+  const made = separate(['fibre', 'lte']);
+  const uplinks = made.config.uplinks.map((u, i) => ({ ...u, metered: i === 1 ? metered : null }));
+  made.kernel.removeLink('lan');
+  const world = new VirtualWorld({ ...made, config: config(uplinks) }, makeEngine, 7);
+  const { kernel } = world;
+  const seen = (address: string, mac: string): void =>
+    kernel.setNeighbour({ ifindex: kernel.link('wan1').index, address, family: 4, state: 'stale', mac });
+  const count = (rxBytes: number): number | null => {
+    kernel.setCounters('wan1', { rxBytes, txBytes: 0 });
+    run(world, 31_000);
+    return view(world).uplinks[1]?.usage?.bytes ?? null;
+  };
+  world.startProcess();
+  seen('10.1.0.1', '02:00:00:00:00:01');
+  assert.deepEqual([count(0), count(5)], [0, 5], 'a stick beside the one card, on which the LAN may be as well');
+  seen('10.1.0.50', '02:00:00:00:00:50');
+  run(world, 1_000);
+  assert.equal(count(500_000), 5);
+  assert.deepEqual(view(world).problems, ['lte: the LAN or another uplink is on wan1 too: what lte costs cannot be counted']);
+  assert.equal(view(world).uplinks[1]?.usage?.closed, false);
+  kernel.addLink('lan');
+  kernel.addAddress('lan', '192.168.1.1/24');
+  run(world, 1_000);
+  assert.deepEqual([count(500_007), view(world).problems], [12, []]);
+});
+
 /** A drill of all by lte, in which one answer of lte comes some 10 ms after its deadline. */
 function lateInDrill(connections: ConnectionsConfig, seed: number, homeDoubted: boolean): VirtualWorld {
   const world = running(['fibre', 'lte'], () => ({}), { connections }, seed);
