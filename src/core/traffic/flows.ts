@@ -169,6 +169,10 @@ export class Flows {
     if (works) {
       known.dying = false;
       known.ended = false;
+    } else if (policy.failover === 'keep') {
+      // Whatever was said when it was lost. What was kept once is not ended by a later reload.
+      known.dying = false;
+      known.ended = true;
     }
     if (!works && worked && policy.failover === 'end') known.dying = true;
     if (known.dying && elsewhere) {
@@ -178,7 +182,8 @@ export class Flows {
       for (const afterMs of STRAGGLERS_AFTER_MS) {
         this.#port.agenda.at(nowMs + afterMs, () => {
           // It may have come back meanwhile, or its mark be another uplink's by now: what goes by it then is welcome.
-          if (!known.works && known.elsewhere && this.#known.get(path.key) === known) this.#end(path, 'straggler', null, true);
+          if (known.works || !known.elsewhere || this.#known.get(path.key) !== known) return;
+          if (this.#config.policy?.failover === 'end') this.#end(path, 'straggler', null, true);
         });
       }
       return;

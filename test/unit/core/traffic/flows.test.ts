@@ -175,6 +175,30 @@ test('failover keep, and no policy at all, end nothing', () => {
   }
 });
 
+test('switched to keep while there is nowhere to go: nothing is ended when there is, and no later change of mind ends it', () => {
+  const bench = new FlowsBench().see(['fast', USED]);
+  bench.see(['fast', { ...USED, works: false }]);
+  assert.equal(bench.flows.lingers('fast/4'), true);
+  bench.flows.configure(bench.config({ failover: 'keep' }), ['fast/4', 'backup/4']);
+  bench.see(['fast', { ...USED, works: false }]);
+  bench.see(['fast', { works: false }], ['backup', USED]).runUntil(10_000);
+  assert.deepEqual(bench.marks, []);
+  bench.flows.configure(bench.config({}), ['fast/4', 'backup/4']);
+  bench.see(['fast', { works: false }], ['backup', USED]).runUntil(20_000);
+  assert.deepEqual([bench.marks, bench.flows.lingers('fast/4')], [[], false]);
+  bench.see(['fast', {}], ['backup', USED]).see(['fast', { works: false }], ['backup', USED]);
+  assert.deepEqual(bench.marks, [1], 'lost once more');
+});
+
+test('switched to keep after the kill: no stragglers are looked for', () => {
+  const bench = new FlowsBench().see(['fast', USED]);
+  bench.see(['fast', { works: false }], ['backup', USED]).runUntil(2_000);
+  assert.deepEqual(bench.marks, [1, 1]);
+  bench.flows.configure(bench.config({ failover: 'keep' }), ['fast/4', 'backup/4']);
+  bench.runUntil(10_000);
+  assert.deepEqual(bench.marks, [1, 1]);
+});
+
 test('what is not remembered is not ended', () => {
   const bench = new FlowsBench().see(['fast', { ...USED, remembered: false }]);
   bench.see(['fast', { works: false, remembered: false }]).runUntil(10_000);
