@@ -210,8 +210,9 @@ export class DrillRun implements DrillWish {
   #whatElse(scene: DrillScene): string | null {
     const forced = forcedUplink(scene);
     if (forced !== null) return `the administrator forced ${forced}`;
-    if (scene.adminOf(this.uplink) === 'disabled') return 'the administrator disabled it';
+    // Closed by its cap it is disabled too: as with an attempt, the cap is told.
     if (scene.closed(this.uplink)) return 'what it may cost in a month is used up';
+    if (scene.adminOf(this.uplink) === 'disabled') return 'the administrator disabled it';
     for (const family of this.families) {
       const home = this.#homes.get(family) ?? null;
       const path = home === null ? undefined : pathOf(scene, home, family);
