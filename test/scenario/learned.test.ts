@@ -16,8 +16,8 @@ function learning(change: Partial<Config> = {}, topology: Topology = withDefault
   return { ...topology, config: { ...topology.config, uplinks, ...change } };
 }
 
-const played = (timeline: string, topology = learning()): VirtualWorld => {
-  const world = new VirtualWorld(topology, makeEngine, SEED);
+const played = (timeline: string, topology = learning(), seed = SEED): VirtualWorld => {
+  const world = new VirtualWorld(topology, makeEngine, seed);
   play(world, timeline);
   return world;
 };
@@ -121,10 +121,16 @@ test('a brown-out is left when what is lost has cost enough, and not for a place
 });
 
 test('a brown-out is learned with the share that it lost', () => {
-  const world = played('0s start\n60s loss fast 0.4\n400s loss fast 0\n800s end');
-  const lossy = world.records('silence').find(({ data }) => data.cause === 'loss');
-  assert.ok(lossy !== undefined);
-  assert.ok(Number(lossy.data.severity) >= 0.25 && Number(lossy.data.severity) <= 0.55, `severity ${lossy.data.severity}`);
+  // With so much loss several are lost in a row now and then: a silence, which ends the lossy time before it, untold.
+  const lossy = Array.from({ length: 8 }, (_, i) =>
+    played('0s start\n60s loss fast 0.4\n400s loss fast 0\n800s end', learning(), SEED + i)
+      .records('silence')
+      .filter(({ data }) => data.cause === 'loss'),
+  ).flat();
+  assert.ok(lossy.length > 0);
+  for (const { data } of lossy) {
+    assert.ok(Number(data.severity) >= 0.2 && Number(data.severity) <= 0.6, `severity ${data.severity}`);
+  }
 });
 
 test('nobody moves to a backup that is silent itself; of two the one that works is taken', () => {

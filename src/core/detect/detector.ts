@@ -11,6 +11,7 @@ import type { LossReason, Reason } from '../model.js';
 import { Burst, type BurstCause } from './burst.js';
 import { Regular } from './regular.js';
 import { Target, type TargetAddress } from './target.js';
+import { Turns } from './turns.js';
 
 /** While a silence is borne the targets are asked at this pace, so that its end is noticed soon. */
 const WATCH_PACE_MS = 200;
@@ -62,6 +63,8 @@ export class Detector {
   #state: DetectorState = 'idle';
   #burst: Burst | null = null;
   readonly #regular: Regular;
+  /** of the regular probes at the present interval */
+  #turns = new Turns();
   #silentSinceMs: number | null = null;
   /** of the present or last silence; null = nothing was heard since it began */
   #lostShare: number | null = null;
@@ -100,7 +103,14 @@ export class Detector {
 
   /** Regular probes come at this interval from now on; what is outstanding or being confirmed goes on. */
   askEvery(intervalMs: number, nowMs: number): void {
+    if (intervalMs === this.intervalMs) return;
+    this.#turns = new Turns();
     this.#regular.every(intervalMs, nowMs);
+  }
+
+  /** Asked more often than configured, it answers now and then: somebody out there answers no more than so much. */
+  get isRationed(): boolean {
+    return this.intervalMs < this.#probe.intervalMs && this.#turns.areMany;
   }
 
   get state(): DetectorState {
@@ -200,7 +210,10 @@ export class Detector {
     }
     if (probe.due !== null) probe.due.cancelled = true;
     probe.target.answered(probe.sentMs, rttMs, note);
-    if (probe.regular) probe.target.window.answered(id, rttMs);
+    if (probe.regular) {
+      probe.target.window.answered(id, rttMs);
+      if (probe.due !== null && probe.target !== this.gateway) this.#turns.note(true);
+    }
     if (this.#counts(probe.target)) this.#heard(probe, nowMs);
     else if (this.#state === 'silent') this.#explain(nowMs);
     return true;
@@ -285,7 +298,10 @@ export class Detector {
   #miss(id: number, probe: Outstanding, reason: LossReason, detail: string, nowMs: number): void {
     const { target } = probe;
     const wasSilent = target.silent;
-    if (probe.regular) target.window.lost(id);
+    if (probe.regular) {
+      target.window.lost(id);
+      if (target !== this.gateway) this.#turns.note(false);
+    }
     target.missed(probe.sentMs, { reason, detail }, probe.regular);
     if (!this.#counts(target)) {
       if (this.#state === 'silent') this.#explain(nowMs);
@@ -474,7 +490,9 @@ export class Detector {
 
   /** See Regular. */
   skipTo(cutMs: number, line: CalmLine): { readonly targets: number; readonly gateway: number } {
-    return this.#regular.skipTo(cutMs, line);
+    const sent = this.#regular.skipTo(cutMs, line);
+    this.#turns.noteAll(line.rttMs !== null, sent.targets);
+    return sent;
   }
 
   /** Probes older than any answer can be. The map keeps the order of sending: the old ones stand in front. */

@@ -26,6 +26,7 @@ import { isSomewhereToGo, pathWorks, prefixOf } from '../plan/plan-input.js';
 import { isWhole } from '../plan/plan-nft.js';
 import type { PlanPath } from '../plan/plan-path.js';
 import type { ProbeAsk } from '../probe.js';
+import { recordOf } from '../show/records.js';
 import { Drill } from './drill.js';
 import type { DrillWish } from './drill-run.js';
 import type { DrillScene } from './drill-scene.js';
@@ -56,6 +57,9 @@ export interface TrafficPort {
   choose(): void;
 }
 
+/** Who rations answers goes on doing so: asked too often, a path is not for so long. */
+const UNHURRIED_MS = 86_400_000;
+
 export class Traffic {
   readonly #port: TrafficPort;
   #config: Config;
@@ -65,6 +69,8 @@ export class Traffic {
   readonly #rogues: Rogues;
   /** paths whose connections are remembered */
   #remembered: ReadonlySet<PathKey> = new Set();
+  /** until when a path is not asked more often than configured: it was, and did not answer all of it */
+  readonly #unhurried = new Map<PathKey, number>();
   /** metered uplinks that have not got their interface, named here, to themselves */
   readonly #uncounted = new Map<string, string>();
 
@@ -150,7 +156,9 @@ export class Traffic {
 
   /** Whether each path is asked as often as it should be now. */
   isPaced(nowMs: number): boolean {
-    return this.#port.paths().every((path) => path.detector.intervalMs === this.#intervalMs(path, nowMs));
+    return this.#port
+      .paths()
+      .every((path) => path.detector.intervalMs === this.#intervalMs(path, nowMs) && !path.detector.isRationed);
   }
 
   lookAtDrill(nowMs: number): void {
@@ -290,14 +298,21 @@ export class Traffic {
   }
 
   #pace(nowMs: number): void {
-    for (const path of this.#port.paths()) path.detector.askEvery(this.#intervalMs(path, nowMs), nowMs);
+    for (const path of this.#port.paths()) {
+      if (path.detector.isRationed) {
+        this.#unhurried.set(path.key, nowMs + UNHURRIED_MS);
+        const text = `${path.uplink.name} answers only some of what is asked so often: asked at its usual pace for a day`;
+        this.#port.record(recordOf('target', 'info', text, path, {}));
+      }
+      path.detector.askEvery(this.#intervalMs(path, nowMs), nowMs);
+    }
   }
 
   /** Each path at its usual interval, or more often while it is restless and what it does decides where traffic goes. */
   #intervalMs(path: Path, nowMs: number): number {
     const { uplink } = path;
     const restless = uplink.failAfterMs === null && uplink.metered === null && nowMs < path.silences.restlessUntilMs;
-    const hurry = restless && this.#matters(path);
+    const hurry = restless && this.#matters(path) && nowMs >= (this.#unhurried.get(path.key) ?? Number.NEGATIVE_INFINITY);
     return hurry ? restlessIntervalMs(uplink, this.#config.switchCostMs) : this.#metering.intervalMs(uplink);
   }
 
